@@ -1,0 +1,1 @@
+"""Settings, errors and logging: what every part may use, and nothing else."""
