@@ -1,0 +1,1 @@
+"""Tables, migrations, and every statement that is sent to the database. SQLite and Postgres alike."""

@@ -1,0 +1,133 @@
+"""Connecting, transactions, and turning a driver's errors into sentences."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+
+from common.errors import DatabaseBusyError, DatabaseError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Table
+
+#: A writer waits this long for another one. A chunk's transaction takes milliseconds, a migration seconds.
+SQLITE_BUSY_TIMEOUT_S = 30
+
+#: Postgres is given up on after this long without an answer to a connection attempt.
+POSTGRES_CONNECT_TIMEOUT_S = 10
+
+_BUSY = ("locked", "busy", "the database system is starting up", "shutting down", "terminating connection")
+
+
+class Database:
+    """One process's way to the database. Never carried over a fork: every process makes its own."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self.url: URL = make_url(url)
+            self._engine = _create_engine(self.url)
+        except ArgumentError as error:
+            raise UsageError(f"NIGHTLABEL_DATABASE_URL = {url!r} is no database URL: {error}") from None
+
+    @property
+    def shown(self) -> str:
+        """The database's name for people, without a password."""
+        if self.is_sqlite:
+            return self.url.database or ":memory:"
+        return self.url.render_as_string(hide_password=True)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.url.get_backend_name() == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a transaction that sees one state of the database and blocks nobody."""
+        with self._translated(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open a transaction that commits when the block ends, and rolls back when it raises."""
+        with (
+            self._translated(),
+            self._engine.connect() as connection,
+            connection.execution_options(nightlabel_write=True).begin(),
+        ):
+            yield connection
+
+    def insert_or_keep(self, table: Table, key: tuple[str, ...]) -> Executable:
+        """Return an INSERT that leaves a row alone where the `key` is there already."""
+        insert: Any = (sqlite if self.is_sqlite else postgresql).insert(table)
+        return insert.on_conflict_do_nothing(index_elements=list(key))  # type: ignore[no-any-return]
+
+    def upsert(self, table: Table, key: tuple[str, ...], update: tuple[str, ...]) -> Executable:
+        """Return an INSERT that updates the `update` columns where the `key` is there already."""
+        insert: Any = (sqlite if self.is_sqlite else postgresql).insert(table)
+        return insert.on_conflict_do_update(  # type: ignore[no-any-return]
+            index_elements=list(key), set_={name: insert.excluded[name] for name in update}
+        )
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            reason = str(error.orig).strip().splitlines()[0]
+            if any(sign in reason for sign in _BUSY):
+                raise DatabaseBusyError(f"The database {self.shown} is busy: {reason}.") from error
+            raise DatabaseError(f"The database {self.shown} does not answer: {_advice(reason)}") from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise DatabaseBusyError(f"The connection to {self.shown} broke: {error.orig}") from error
+            raise
+
+
+def _advice(reason: str) -> str:
+    if "full" in reason or "No space" in reason:
+        return f"{reason}. Free some space and run the same command again; nothing is lost."
+    if "unable to open database file" in reason:
+        return f"{reason}. Does its folder exist, and may this user write to it?"
+    if "readonly" in reason:
+        return f"{reason}. May this user write to the file and its folder?"
+    return f"{reason}. Is NIGHTLABEL_DATABASE_URL (or --db) right, and is the server up?"
+
+
+def _create_engine(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": POSTGRES_CONNECT_TIMEOUT_S})
+    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_S})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DBAPI connection
+        connection.isolation_level = None  # the driver must not begin transactions: _begin does
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")  # readers never wait for a writer
+        # NORMAL can roll back a commit after a power cut, and its message is already acknowledged.
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A plain BEGIN that reads first and writes later fails at once where another writer came between,
+        # whatever the timeout; IMMEDIATE waits its turn. https://sqlite.org/lang_transaction.html
+        write = connection.get_execution_options().get("nightlabel_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def lock_schema(connection: Connection) -> None:
+    """Keep every other process from creating or migrating the schema until this transaction ends."""
+    if connection.dialect.name == "postgresql":  # on SQLite, BEGIN IMMEDIATE did it
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('nightlabel schema'))"))

@@ -1,0 +1,84 @@
+"""What the report asks: counts and times, summed by the database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+
+from storage.records import ChunkTiming, FailureCount, Percentiles, WorkerSample
+from storage.tables import chunks, images, outcomes, workers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from storage.database import Database
+
+#: The stages of an image's way, and their sum without the queue; each a column `<stage>_ms`.
+STAGES = ("queue", "read", "decode", "infer", "total")
+
+
+def percentiles(database: Database, run_id: int, stage: str) -> Percentiles | None:
+    """Return a stage's percentiles over the run's images; None if there are none.
+
+    The p-th percentile is the smallest value that at least p % of the images do not exceed.
+    """
+    column = outcomes.c[f"{stage}_ms"]
+    measured = (outcomes.c.run_id == run_id, column.is_not(None))
+    with database.read() as connection:
+        count = connection.execute(select(func.count()).where(*measured)).scalar_one()
+        if not count:
+            return None
+        ranks = [-(-count * percent // 100) for percent in (50, 95, 99)]
+        ordered = select(column.label("ms"), func.row_number().over(order_by=column).label("rank"))
+        ranked = ordered.where(*measured).subquery()
+        rows = connection.execute(select(ranked.c.rank, ranked.c.ms).where(ranked.c.rank.in_(ranks)))
+        value_at = {row.rank: row.ms for row in rows}
+    return Percentiles(p50=value_at[ranks[0]], p95=value_at[ranks[1]], p99=value_at[ranks[2]])
+
+
+def chunk_timings(database: Database, run_id: int) -> list[ChunkTiming]:
+    """Return the run's finished chunks in the order in which they ended."""
+    query = (
+        select(chunks.c.started_at, chunks.c.done_at, chunks.c.images, chunks.c.worker)
+        .where(chunks.c.run_id == run_id, chunks.c.done_at.is_not(None))
+        .order_by(chunks.c.done_at)
+    )
+    with database.read() as connection:
+        return [
+            ChunkTiming(started_at=row.started_at, done_at=row.done_at, images=row.images, worker=row.worker)
+            for row in connection.execute(query)
+        ]
+
+
+def failures_by_kind(database: Database, run_id: int) -> list[FailureCount]:
+    """Count the run's failed images by kind, most frequent first."""
+    query = (
+        select(outcomes.c.error_kind, func.count().label("images"), func.min(images.c.path).label("example"))
+        .join(images, images.c.id == outcomes.c.image_id)
+        .where(outcomes.c.run_id == run_id, outcomes.c.error_kind.is_not(None))
+        .group_by(outcomes.c.error_kind)
+        .order_by(func.count().desc(), outcomes.c.error_kind)
+    )
+    with database.read() as connection:
+        return [
+            FailureCount(kind=row.error_kind, images=row.images, example=row.example)
+            for row in connection.execute(query)
+        ]
+
+
+def worker_samples(database: Database, names: Sequence[str]) -> list[WorkerSample]:
+    """Return the newest sample of each of these workers."""
+    query = select(workers).where(workers.c.name.in_(names)).order_by(workers.c.name)
+    with database.read() as connection:
+        return [
+            WorkerSample(
+                name=row.name,
+                host=row.host,
+                pid=row.pid,
+                started_at=row.started_at,
+                rss_bytes=row.rss_bytes,
+                peak_rss_bytes=row.peak_rss_bytes,
+            )
+            for row in connection.execute(query)
+        ]

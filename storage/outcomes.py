@@ -1,0 +1,176 @@
+"""Beginning a chunk, and storing what became of its images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, func, select, update
+
+from storage.tables import FAILED, OK, chunks, manifest, outcomes, workers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection, Select
+
+    from storage.database import Database
+    from storage.records import Outcome, Run, WorkerSample
+
+_KEY = ("image_id", "model_id")
+_VALUES = tuple(column.name for column in outcomes.columns if column.name not in _KEY)
+_SAMPLE = ("host", "pid", "started_at", "seen_at", "rss_bytes", "peak_rss_bytes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A worker's right to label a chunk."""
+
+    chunk_id: int
+    starts: int  #: 1, or more if an earlier start did not end
+    queue_ms: float  #: from publishing to this start; two hosts' clocks may make it inexact, never negative
+    suspect_id: int | None = None  #: the image, labelled alone, that an earlier start ended with
+    suspect_starts: int = 0  #: how many starts ended with it
+
+
+def claim(database: Database, chunk_id: int, attempt: int, worker: str) -> Claim | None:
+    """Note that a worker begins the chunk.
+
+    Returns:
+        None if there is nothing to do: the chunk is done, or was published again under a newer attempt.
+
+    """
+    now = datetime.now(UTC)
+    statement = (
+        update(chunks)
+        .where(chunks.c.id == chunk_id, chunks.c.attempt == attempt, chunks.c.done_at.is_(None))
+        .values(starts=chunks.c.starts + 1, started_at=now, worker=worker)
+        .returning(chunks.c.starts, chunks.c.published_at, chunks.c.suspect_id, chunks.c.suspect_starts)
+    )
+    with database.write() as connection:
+        row = connection.execute(statement).one_or_none()
+    if row is None:
+        return None
+    waited = (now - row.published_at).total_seconds() if row.published_at else 0.0
+    return Claim(
+        chunk_id=chunk_id,
+        starts=row.starts,
+        queue_ms=max(0.0, waited * 1000),
+        suspect_id=row.suspect_id,
+        suspect_starts=row.suspect_starts,
+    )
+
+
+def store(database: Database, run: Run, claimed: Claim, results: Sequence[Outcome], sample: WorkerSample) -> bool:
+    """Store a chunk's outcomes and mark it done, in one transaction.
+
+    Outcomes that `store_one` stored before need not be given again; the chunk's counts include them.
+
+    Returns:
+        False if another worker has stored the chunk already; then nothing is changed.
+
+    """
+    now = datetime.now(UTC)
+    with database.write() as connection:
+        if results:
+            rows = [_row(outcome, run, claimed.queue_ms, sample.name, now) for outcome in results]
+            connection.execute(database.upsert(outcomes, _KEY, _VALUES), rows)
+        connection.execute(database.upsert(workers, ("name",), _SAMPLE), _sample_row(sample, now))
+        ok, failed = _count(connection, run, claimed.chunk_id)
+        done = connection.execute(
+            update(chunks)
+            .where(chunks.c.id == claimed.chunk_id, chunks.c.done_at.is_(None))
+            .values(done_at=now, worker=sample.name, ok=ok, failed=failed, suspect_id=None)
+        )
+        if done.rowcount == 0:
+            connection.rollback()
+        return bool(done.rowcount)
+
+
+def stored_images(database: Database, run: Run, chunk_id: int) -> set[int]:
+    """Return the ids of the chunk's images that have their outcome of this run already."""
+    query = _stored(run, chunk_id).with_only_columns(outcomes.c.image_id)
+    with database.read() as connection:
+        return set(connection.execute(query).scalars())
+
+
+def suspect(database: Database, claimed: Claim, image_id: int) -> None:
+    """Note, before it is touched, that this image is labelled alone now: if the worker dies, it was with it."""
+    starts = claimed.suspect_starts + 1 if image_id == claimed.suspect_id else 1
+    with database.write() as connection:
+        connection.execute(
+            update(chunks).where(chunks.c.id == claimed.chunk_id).values(suspect_id=image_id, suspect_starts=starts)
+        )
+
+
+def store_one(database: Database, run: Run, claimed: Claim, outcome: Outcome, worker: str) -> None:
+    """Store one outcome of a chunk that is labelled image by image, and clear the suspicion."""
+    now = datetime.now(UTC)
+    with database.write() as connection:
+        connection.execute(database.upsert(outcomes, _KEY, _VALUES), _row(outcome, run, claimed.queue_ms, worker, now))
+        connection.execute(
+            update(chunks)
+            .where(chunks.c.id == claimed.chunk_id)
+            .values(suspect_id=None, suspect_starts=0, started_at=now)
+        )
+
+
+def _stored(run: Run, chunk_id: int) -> Select[Any]:
+    return (
+        select()
+        .select_from(manifest)
+        .join(
+            outcomes,
+            and_(outcomes.c.image_id == manifest.c.image_id, outcomes.c.model_id == run.model_id),
+        )
+        .where(manifest.c.chunk_id == chunk_id, outcomes.c.run_id == run.id)
+    )
+
+
+def _count(connection: Connection, run: Run, chunk_id: int) -> tuple[int, int]:
+    """Count the chunk's outcomes, `ok` and `failed`."""
+    failed = func.count(outcomes.c.error_kind)
+    row = connection.execute(_stored(run, chunk_id).with_only_columns(func.count(), failed)).one()
+    return row[0] - row[1], row[1]
+
+
+def _row(outcome: Outcome, run: Run, queue_ms: float, worker: str, now: datetime) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "image_id": outcome.image_id,
+        "model_id": run.model_id,
+        "run_id": run.id,
+        "status": OK if outcome.ok else FAILED,
+        "queue_ms": queue_ms,
+        "total_ms": outcome.total_ms,
+        "worker": worker,
+        "labelled_at": now,
+    }
+    for rank in (1, 2, 3):
+        label, score = outcome.labels[rank - 1] if rank <= len(outcome.labels) else (None, None)
+        row[f"label_{rank}"], row[f"score_{rank}"] = label, score
+    for name in (
+        "error_kind",
+        "error",
+        "width",
+        "height",
+        "size",
+        "mtime_ns",
+        "read_ms",
+        "decode_ms",
+        "infer_ms",
+    ):
+        row[name] = getattr(outcome, name)
+    return row
+
+
+def _sample_row(sample: WorkerSample, now: datetime) -> dict[str, Any]:
+    return {
+        "name": sample.name,
+        "host": sample.host,
+        "pid": sample.pid,
+        "started_at": sample.started_at,
+        "seen_at": now,
+        "rss_bytes": sample.rss_bytes,
+        "peak_rss_bytes": sample.peak_rss_bytes,
+    }

@@ -1,0 +1,184 @@
+"""The immutable values that travel between the parts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from common.settings import RANDOM_WEIGHTS
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+RunState = Literal["scanning", "labelling", "finished"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """What turns a picture into a model's input; the values of torchvision's `weights.transforms()`."""
+
+    resize_size: int  #: pixels of the short side after resizing
+    crop_size: int  #: pixels of each side of the centre crop
+    interpolation: str  #: `bilinear`, `bicubic` or `nearest`
+    mean: tuple[float, float, float]  #: of RGB in 0…1
+    std: tuple[float, float, float]  #: of RGB in 0…1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """What gives an image its labels. Two models with the same `key` give the same ones."""
+
+    architecture: str  #: torchvision's name, `resnet18`
+    recipe: str  #: which of torchvision's weights the transforms and the labels come from
+    weights: str  #: sha256 of the weights file, or `random`
+    precision: str  #: `fp32` or `bf16`
+    preprocessing: Preprocessing
+
+    @property
+    def key(self) -> str:
+        """Sha256 over all that makes the model, as hexadecimal digits."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+    @property
+    def is_random(self) -> bool:
+        return self.weights == RANDOM_WEIGHTS
+
+    def __str__(self) -> str:
+        """Return `resnet18, bf16, weights aa1dea68`, for people."""
+        weights = "RANDOM WEIGHTS" if self.is_random else f"weights {self.weights[:8]}"
+        return f"{self.architecture}, {self.precision}, {weights}"
+
+
+class ImageRef(NamedTuple):
+    """A file that a scan found."""
+
+    path: str  #: absolute; bytes that are not UTF-8 as surrogate escapes, as `os` gives them
+    size: int  #: bytes
+    mtime_ns: int  #: nanoseconds since the epoch
+
+
+class ChunkImage(NamedTuple):
+    """An image on its way to a worker."""
+
+    image_id: int
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One labelling of one archive with one model."""
+
+    id: int
+    model_id: int
+    model: Model
+    engine: str
+    roots: tuple[str, ...]  #: absolute, none inside another
+    state: RunState
+    created_at: datetime
+    finished_at: datetime | None
+    skipped: int  #: images that already had an outcome
+    ignored: int  #: files that are no images, by their content
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """Images that travel together, as they are when they are published."""
+
+    id: int
+    run_id: int
+    attempt: int
+    images: tuple[ChunkImage, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one image: `ok` with labels, or `failed` with a kind and a message."""
+
+    image_id: int
+    labels: tuple[tuple[str, float], ...] = ()  #: best first; score as a probability, 0…1
+    error_kind: str | None = None
+    error: str | None = None
+    width: int | None = None  #: pixels, after EXIF orientation
+    height: int | None = None
+    size: int | None = None  #: bytes of the file that was read; None if there was none
+    mtime_ns: int | None = None
+    read_ms: float | None = None
+    decode_ms: float | None = None  #: bytes to crop: decoding, resizing, converting
+    infer_ms: float | None = None  #: the batch's time, divided by the images in it
+
+    @property
+    def ok(self) -> bool:
+        return self.error_kind is None
+
+    @property
+    def total_ms(self) -> float | None:
+        """Milliseconds of work for this image, without waiting in the queue."""
+        spent = [ms for ms in (self.read_ms, self.decode_ms, self.infer_ms) if ms is not None]
+        return sum(spent) if spent else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a run is."""
+
+    images: int = 0  #: in the manifest
+    ok: int = 0
+    failed: int = 0
+    chunks: int = 0
+    chunks_done: int = 0
+    chunks_waiting: int = 0  #: not yet published, or taken back for publishing again
+    chunks_in_work: int = 0  #: published and begun, not done
+    extra_starts: int = 0  #: times that a chunk was begun again after an attempt that did not end
+
+    @property
+    def labelled(self) -> int:
+        return self.ok + self.failed
+
+    @property
+    def missing(self) -> int:
+        return self.images - self.labelled
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSample:
+    """A worker process, as it was when it last stored a chunk."""
+
+    name: str
+    host: str
+    pid: int
+    started_at: datetime
+    rss_bytes: int
+    peak_rss_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkTiming:
+    """When a finished chunk was labelled, by whom."""
+
+    started_at: datetime
+    done_at: datetime
+    images: int
+    worker: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Percentiles:
+    """Milliseconds; nearest rank."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailureCount:
+    """How many images failed for one reason."""
+
+    kind: str
+    images: int
+    example: str = field(repr=False)  #: path of one of them
+
+
+JsonObject = dict[str, Any]

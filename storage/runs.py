@@ -1,0 +1,175 @@
+"""Models and runs: what was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, case, func, insert, select, update
+
+from storage.records import Model, Preprocessing, Progress, Run
+from storage.tables import chunks, models, runs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Connection, Row, Select
+
+    from storage.database import Database
+    from storage.records import RunState
+
+
+def _register_model(database: Database, connection: Connection, model: Model) -> int:
+    """Return the id of the model's row, which is made where it is missing."""
+    values = {name: value for name, value in asdict(model).items() if name != "preprocessing"}
+    connection.execute(
+        database.insert_or_keep(models, ("key",)),
+        {
+            "key": model.key,
+            "preprocessing": asdict(model.preprocessing),
+            "created_at": datetime.now(UTC),
+            **values,
+        },
+    )
+    return int(connection.execute(select(models.c.id).where(models.c.key == model.key)).scalar_one())
+
+
+def open_run(
+    database: Database,
+    model: Model,
+    *,
+    engine: str,
+    roots: Sequence[str],
+    filters: Mapping[str, Any],
+) -> tuple[Run, bool]:
+    """Return the unfinished run over the same roots, filters and model, or a new one; and whether it is new."""
+    with database.write() as connection:
+        model_id = _register_model(database, connection, model)
+        unfinished = _runs().where(runs.c.model_id == model_id, runs.c.finished_at.is_(None))
+        for row in connection.execute(unfinished.order_by(runs.c.id.desc())):
+            if row.roots == list(roots) and row.filters == dict(filters):
+                connection.execute(update(runs).where(runs.c.id == row.id).values(scanned_at=None, engine=engine))
+                return _run(row), False
+        run_id = connection.execute(
+            insert(runs).values(
+                model_id=model_id,
+                engine=engine,
+                roots=list(roots),
+                filters=dict(filters),
+                created_at=datetime.now(UTC),
+                skipped=0,
+                ignored=0,
+            )
+        ).inserted_primary_key[0]  # type: ignore[index]
+        return _run(connection.execute(_runs().where(runs.c.id == run_id)).one()), True
+
+
+def get_run(database: Database, run_id: int) -> Run | None:
+    with database.read() as connection:
+        row = connection.execute(_runs().where(runs.c.id == run_id)).one_or_none()
+    return None if row is None else _run(row)
+
+
+def newest_run(database: Database) -> Run | None:
+    with database.read() as connection:
+        row = connection.execute(_runs().order_by(runs.c.id.desc()).limit(1)).one_or_none()
+    return None if row is None else _run(row)
+
+
+def unfinished_runs(database: Database) -> list[Run]:
+    """Return the runs with images that may still miss their outcome, oldest first."""
+    with database.read() as connection:
+        query = _runs().where(runs.c.finished_at.is_(None)).order_by(runs.c.id)
+        return [_run(row) for row in connection.execute(query)]
+
+
+def mark_scanned(database: Database, run_id: int, *, skipped: int, ignored: int) -> None:
+    """Note that the manifest is complete, and what the scan left out of it."""
+    with database.write() as connection:
+        connection.execute(
+            update(runs)
+            .where(runs.c.id == run_id)
+            .values(scanned_at=datetime.now(UTC), skipped=skipped, ignored=ignored)
+        )
+
+
+def finish_run(database: Database, run_id: int) -> bool:
+    """Mark the run finished if its scan is over and no chunk is open; return whether it is."""
+    with database.write() as connection:
+        open_chunks = select(chunks.c.id).where(chunks.c.run_id == run_id, chunks.c.done_at.is_(None)).exists()
+        finished = connection.execute(
+            update(runs)
+            .where(runs.c.id == run_id, runs.c.scanned_at.is_not(None), ~open_chunks)
+            .values(finished_at=func.coalesce(runs.c.finished_at, datetime.now(UTC)))
+        )
+        return bool(finished.rowcount)
+
+
+def progress(database: Database, run_id: int) -> Progress:
+    """Count the run's images and chunks by what became of them."""
+    done = chunks.c.done_at.is_not(None)
+    waiting = and_(~done, chunks.c.published_at.is_(None))
+    begun = and_(~done, chunks.c.published_at.is_not(None), chunks.c.started_at.is_not(None))
+
+    def total(value: Any) -> Any:  # noqa: ANN401 - SQL expressions
+        return func.coalesce(func.sum(value), 0)
+
+    query = select(
+        total(chunks.c.images),
+        total(chunks.c.ok),
+        total(chunks.c.failed),
+        func.count(),
+        total(case((done, 1), else_=0)),
+        total(case((waiting, 1), else_=0)),
+        total(case((begun, 1), else_=0)),
+        total(case((chunks.c.starts > 1, chunks.c.starts - 1), else_=0)),
+    ).where(chunks.c.run_id == run_id)
+    with database.read() as connection:
+        counts = [int(count) for count in connection.execute(query).one()]
+    names = (
+        "images",
+        "ok",
+        "failed",
+        "chunks",
+        "chunks_done",
+        "chunks_waiting",
+        "chunks_in_work",
+        "extra_starts",
+    )
+    return Progress(**dict(zip(names, counts, strict=True)))
+
+
+def _runs() -> Select[Any]:
+    return select(
+        runs,
+        *(
+            models.c[name].label(f"model_{name}")
+            for name in ("architecture", "recipe", "weights", "precision", "preprocessing")
+        ),
+    ).join(models, models.c.id == runs.c.model_id)
+
+
+def _run(row: Row[Any]) -> Run:
+    preprocessing = dict(row.model_preprocessing)
+    preprocessing["mean"] = tuple(preprocessing["mean"])
+    preprocessing["std"] = tuple(preprocessing["std"])
+    state: RunState = "scanning" if row.scanned_at is None else "labelling"
+    return Run(
+        id=row.id,
+        model_id=row.model_id,
+        model=Model(
+            architecture=row.model_architecture,
+            recipe=row.model_recipe,
+            weights=row.model_weights,
+            precision=row.model_precision,
+            preprocessing=Preprocessing(**preprocessing),
+        ),
+        engine=row.engine,
+        roots=tuple(row.roots),
+        state="finished" if row.finished_at is not None else state,
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+        skipped=row.skipped,
+        ignored=row.ignored,
+    )

@@ -1,0 +1,179 @@
+"""The tables, as SQLAlchemy knows them. `storage/migrations` creates them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An instant, always in UTC: `timestamptz` on Postgres, ISO text on SQLite, which knows no zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return value if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+#: SQLite numbers rows by itself only where the type is spelt INTEGER.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData()
+
+#: Architecture, weights, precision and preprocessing: all four, and what they hash to.
+models = Table(
+    "models",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("key", String(64), nullable=False, unique=True),
+    Column("architecture", Text, nullable=False),
+    Column("recipe", Text, nullable=False),
+    Column("weights", Text, nullable=False),
+    Column("precision", Text, nullable=False),
+    Column("preprocessing", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("model_id", Id, ForeignKey("models.id"), nullable=False),
+    Column("engine", Text, nullable=False),
+    Column("roots", JSON, nullable=False),
+    Column("filters", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("scanned_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Column("skipped", BigInteger, nullable=False),
+    Column("ignored", BigInteger, nullable=False),
+)
+
+images = Table(
+    "images",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("path", Text, nullable=False, unique=True),
+    #: The name's own bytes, only where they are not UTF-8; `path` then shows them as `\xNN`.
+    Column("path_bytes", LargeBinary),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+)
+
+chunks = Table(
+    "chunks",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("run_id", Id, ForeignKey("runs.id"), nullable=False),
+    Column("images", Integer, nullable=False),
+    #: How often it was published. Only a message of the newest attempt is worked on.
+    Column("attempt", Integer, nullable=False),
+    #: How often a worker began it; more than once: an earlier start did not end.
+    Column("starts", Integer, nullable=False),
+    #: None: waits to be published, for the first time or again.
+    Column("published_at", UtcDateTime),
+    Column("started_at", UtcDateTime),
+    Column("done_at", UtcDateTime),
+    Column("worker", Text),
+    Column("ok", Integer),
+    Column("failed", Integer),
+    #: The image that was being labelled, alone, when the chunk's newest start was last heard of.
+    Column("suspect_id", Id, ForeignKey("images.id")),
+    #: How often a start ended with it; an image that does that again and again is `poison`.
+    Column("suspect_starts", Integer, nullable=False),
+)
+Index("chunks_by_run", chunks.c.run_id)
+#: Small for ever: a finished chunk leaves it.
+Index(
+    "chunks_open",
+    chunks.c.run_id,
+    chunks.c.id,
+    sqlite_where=chunks.c.done_at.is_(None),
+    postgresql_where=chunks.c.done_at.is_(None),
+)
+
+#: Which images a run must label, and in which chunk: the truth.
+manifest = Table(
+    "manifest",
+    metadata,
+    Column("run_id", Id, ForeignKey("runs.id"), primary_key=True),
+    Column("image_id", Id, ForeignKey("images.id"), primary_key=True),
+    Column("chunk_id", Id, ForeignKey("chunks.id"), nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("manifest_by_chunk", manifest.c.chunk_id)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("image_id", Id, ForeignKey("images.id"), primary_key=True),
+    Column("model_id", Id, ForeignKey("models.id"), primary_key=True),
+    Column("run_id", Id, ForeignKey("runs.id"), nullable=False),
+    Column("status", String(6), nullable=False),
+    Column("label_1", Text),
+    Column("score_1", Float),
+    Column("label_2", Text),
+    Column("score_2", Float),
+    Column("label_3", Text),
+    Column("score_3", Float),
+    Column("error_kind", Text),
+    Column("error", Text),
+    Column("width", Integer),
+    Column("height", Integer),
+    #: Of the file that was labelled: another size or mtime now means that the image has changed.
+    Column("size", BigInteger),
+    Column("mtime_ns", BigInteger),
+    Column("queue_ms", Float),
+    Column("read_ms", Float),
+    Column("decode_ms", Float),
+    Column("infer_ms", Float),
+    Column("total_ms", Float),
+    Column("worker", Text, nullable=False),
+    Column("labelled_at", UtcDateTime, nullable=False),
+)
+Index("outcomes_by_run", outcomes.c.run_id)
+Index("outcomes_by_label", outcomes.c.label_1, outcomes.c.score_1)
+Index(
+    "outcomes_failed",
+    outcomes.c.error_kind,
+    sqlite_where=outcomes.c.error_kind.is_not(None),
+    postgresql_where=outcomes.c.error_kind.is_not(None),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("rss_bytes", BigInteger, nullable=False),
+    Column("peak_rss_bytes", BigInteger, nullable=False),
+)
+
+#: `outcomes.status`.
+OK, FAILED = "ok", "failed"
