@@ -1,0 +1,75 @@
+"""The Celery app, and every setting of it with its reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from celery import Celery
+from kombu import Queue
+
+from common.errors import BrokerError
+
+if TYPE_CHECKING:
+    from common.settings import Settings
+
+#: The one queue. In Redis its key is `<key prefix>chunks`.
+QUEUE = "chunks"
+LABEL_CHUNK = "nightlabel.label_chunk"
+
+
+def make_app(settings: Settings) -> Celery:
+    """Return an app that can publish; `worker.celery` adds the task to it.
+
+    Raises:
+        BrokerError: no broker is set.
+
+    """
+    if settings.broker_url is None:
+        raise BrokerError(
+            "No broker is set. Name your Redis, as in NIGHTLABEL_BROKER_URL=redis://localhost:6379/0;"
+            " or use `nightlabel run`, which starts a private one."
+        )
+    app = Celery("nightlabel", broker=settings.broker_url, set_as_current=False)
+    app.conf.update(
+        # What travels is one task, in JSON: nothing that a message says is ever executed.
+        task_serializer="json",
+        accept_content=["json"],
+        task_queues=[Queue(QUEUE)],
+        task_default_queue=QUEUE,
+        task_ignore_result=True,  # outcomes are in the database; a result backend would hold them twice
+        result_backend=None,
+        # Acknowledge after the commit. A child that dies gives its chunk back, one that hangs is killed and
+        # its chunk found missing by whoever follows the run; the database counts how often it was begun.
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_time_limit=settings.time_limit_s,
+        task_soft_time_limit=settings.soft_time_limit_s,
+        worker_prefetch_multiplier=1,  # a dying worker holds the least; it costs no throughput
+        # A replacement child loads its model first; the default of 4 s kills a slow one again and again.
+        # https://github.com/celery/celery/issues/1715
+        worker_proc_alive_timeout=120,
+        # Whatever a decoder leaks is gone after 2,000 chunks, about 128,000 images.
+        worker_max_tasks_per_child=2000,
+        # A task whose connection broke cannot acknowledge: its chunk will run elsewhere.
+        worker_cancel_long_running_tasks_on_connection_loss=True,
+        # SIGTERM lets the chunks in work end, however long that takes (the time limit bounds it). SIGQUIT
+        # gives them this many seconds: Celery sleeps all of it, whether or not they end sooner.
+        worker_soft_shutdown_timeout=10,
+        # Redis may be away for the night; a worker that waits needs nobody to start it again.
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            # Redelivered when not acknowledged by then: more than twice the hard limit, and the prefetch.
+            "visibility_timeout": max(600, settings.time_limit_s * 4),
+            # Look for chunks of dead workers every 5 s; the default is every 100 s.
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            # A connection that was cut without a word is noticed within a minute.
+            "socket_timeout": 30,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 25,
+            "global_keyprefix": settings.key_prefix,
+        },
+    )
+    return app

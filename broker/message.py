@@ -1,0 +1,60 @@
+"""The message: one chunk of a run, as JSON arguments of one Celery task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from broker.app import LABEL_CHUNK, QUEUE
+from broker.queue import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from celery import Celery
+
+#: How long publishing tries a Redis that is away before it says so: the caller tries again.
+RETRY_POLICY = {"max_retries": 3, "interval_start": 0.2, "interval_step": 0.5, "interval_max": 1.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkMessage:
+    """What `label_chunk` is called with."""
+
+    run_id: int
+    chunk_id: int
+    attempt: int
+    images: Sequence[tuple[int, str]]  #: image id and absolute path
+
+    @property
+    def task_id(self) -> str:
+        """Name the message, so that it is known on the queue and in a worker without its body."""
+        return task_id(self.chunk_id, self.attempt)
+
+
+def task_id(chunk_id: int, attempt: int) -> str:
+    """Return the Celery task id of a chunk's attempt."""
+    return f"chunk-{chunk_id}.{attempt}"
+
+
+def publish(app: Celery, messages: Iterable[ChunkMessage]) -> None:
+    """Put the messages on the queue.
+
+    Raises:
+        BrokerError: Redis is out of reach or full; messages before that are on the queue.
+
+    """
+    with translated(app), app.producer_pool.acquire(block=True) as producer:
+        for message in messages:
+            app.send_task(
+                LABEL_CHUNK,
+                args=(message.run_id, message.chunk_id, message.attempt, message.images),
+                task_id=message.task_id,
+                queue=QUEUE,
+                producer=producer,
+                # What `celery inspect` and Flower show; 64 paths would be a screenful, and cost time.
+                argsrepr=f"run {message.run_id}, chunk {message.chunk_id}, attempt {message.attempt},"
+                f" {len(message.images)} images",
+                retry=True,
+                retry_policy=RETRY_POLICY,
+            )

