@@ -1,0 +1,98 @@
+"""Which models there are, and what torchvision says of each: kept in a file, so that nobody waits for torch.
+
+The catalogue is everything that torchvision's weights metadata gives: transforms, categories, file names. It is
+written once for each version of torchvision, by a process of its own (`worker.prepare`).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from common.errors import ModelError
+from storage.records import Preprocessing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+#: The models that the field compares; `nightlabel models` shows these first.
+FAMILIAR = ("resnet18", "mobilenet_v2", "efficientnet_b0", "shufflenet_v2_x1_0")
+
+#: Parts a model's name from the recipe of its weights: `mobilenet_v2@IMAGENET1K_V2`.
+RECIPE_MARK = "@"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CatalogueEntry:
+    """One model with one of its recipes: the weights that torchvision has for it, and what goes with them."""
+
+    architecture: str
+    recipe: str  #: `IMAGENET1K_V1`
+    weights_file: str  #: as torchvision names it in its cache
+    parameters: int
+    preprocessing: Preprocessing
+    categories: tuple[str, ...]
+    is_first: bool  #: the recipe that a name without one means
+
+    @property
+    def name(self) -> str:
+        """What `--model` takes."""
+        return self.architecture if self.is_first else f"{self.architecture}{RECIPE_MARK}{self.recipe}"
+
+
+def catalogue_path(cache_dir: Path) -> Path:
+    return cache_dir / f"catalogue-torchvision-{version('torchvision')}.json"
+
+
+@lru_cache(maxsize=1)
+def load_catalogue(cache_dir: Path) -> Mapping[str, CatalogueEntry]:
+    """Return the catalogue by name, written first where it is missing.
+
+    Raises:
+        ModelError: it could not be written.
+
+    """
+    path = catalogue_path(cache_dir)
+    if not path.exists():
+        from worker.prepare import run_apart
+
+        run_apart("catalogue", cache_dir)
+    document = json.loads(path.read_text())
+    entries = (_entry(fields, document["categories"]) for fields in document["entries"])
+    return {entry.name: entry for entry in entries}
+
+
+def find_entry(name: str, cache_dir: Path) -> CatalogueEntry:
+    """Return the entry of that name.
+
+    Raises:
+        ModelError: torchvision has no such classification model.
+
+    """
+    catalogue = load_catalogue(cache_dir)
+    architecture, _, recipe = name.partition(RECIPE_MARK)
+    for entry in catalogue.values():
+        if entry.architecture == architecture and (entry.recipe == recipe or (not recipe and entry.is_first)):
+            return entry
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, catalogue, n=3)
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    raise ModelError(f"There is no model {name!r}.{hint} `nightlabel models --all` lists them.")
+
+
+def _entry(fields: dict[str, object], categories: dict[str, list[str]]) -> CatalogueEntry:
+    values = dict(fields)
+    preprocessing = dict(values.pop("preprocessing"))  # type: ignore[call-overload]  # JSON that we wrote
+    preprocessing["mean"] = tuple(preprocessing["mean"])
+    preprocessing["std"] = tuple(preprocessing["std"])
+    labels = categories[str(values.pop("categories"))]
+    return CatalogueEntry(
+        preprocessing=Preprocessing(**preprocessing),
+        categories=tuple(labels),
+        **values,  # type: ignore[arg-type]
+    )

@@ -1,0 +1,70 @@
+"""Label a few files here and now."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from storage.records import ChunkImage
+from worker.labelling import Labeller
+from worker.models import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from common.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What one file shows."""
+
+    path: str
+    labels: tuple[tuple[str, float], ...]  #: best first, as probabilities; empty: it could not be labelled
+    error_kind: str | None
+    error: str | None
+    random_weights: bool
+
+    def lines(self) -> list[str]:
+        """Return what the terminal shows."""
+        shown = os.fsencode(self.path).decode(errors="backslashreplace")
+        if not self.labels:
+            return [shown, f"   failed ({self.error_kind}): {self.error}"]
+        warning = ["   RANDOM WEIGHTS: these labels mean nothing"] if self.random_weights else []
+        return [shown, *warning, *(f"{score:7.1%}  {label}" for label, score in self.labels)]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the same for machines."""
+        return {
+            "path": os.fsencode(self.path).decode(errors="backslashreplace"),
+            "labels": [{"label": label, "score": score} for label, score in self.labels],
+            "error_kind": self.error_kind,
+            "error": self.error,
+            "random_weights": self.random_weights,
+        }
+
+
+def classify_files(files: Sequence[str], settings: Settings) -> list[Answer]:
+    """Return the labels of each file, in the order given.
+
+    Raises:
+        ModelError: no such model, or its weights are missing or damaged.
+
+    """
+    ready = resolve(settings)
+    batch_size = min(settings.batch_size, len(files))  # a single image must not wait for a batch
+    labeller = Labeller(ready, settings.model_copy(update={"batch_size": batch_size}))
+    images = [ChunkImage(position, os.path.abspath(file)) for position, file in enumerate(files)]
+    roots = [os.path.realpath(file) for file in files]  # whatever is named on the command line may be read
+    outcomes = sorted(labeller.label(images, roots), key=lambda outcome: outcome.image_id)
+    return [
+        Answer(
+            path=file,
+            labels=outcome.labels,
+            error_kind=outcome.error_kind,
+            error=outcome.error,
+            random_weights=ready.model.is_random,
+        )
+        for file, outcome in zip(files, outcomes, strict=True)
+    ]

@@ -1,0 +1,131 @@
+"""From a file's bytes to the model's view of the picture, shown as a viewer would show it.
+
+The format is found in the bytes, never in the name. Orientation from EXIF is applied; of an animation the first
+frame counts; transparency lies on white; 16 bits are scaled to 8. `docs/formats.md` states each decision.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import simplejpeg
+from celery.exceptions import SoftTimeLimitExceeded
+from PIL import Image, UnidentifiedImageError
+
+from worker.failures import FailureKind, ImageError
+from worker.preprocessing import crop, upright_size
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from storage.records import Preprocessing
+
+#: Pillow's decoders that may touch a user's file. Never EPS, which runs a program.
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
+
+#: A picture's size is checked here, before decoding, against the user's own limit.
+Image.MAX_IMAGE_PIXELS = None
+
+_ORIENTATION_TAG = 0x0112
+_MAX_ORIENTATION = 8
+_TRANSPARENT = ("RGBA", "LA", "PA", "RGBa", "La")
+#: How Pillow's decoders say that the data ended before the picture did.
+_ENDED_EARLY = ("truncated", "unexpected end", "not enough", "premature", "unexpected eof", "too short")
+
+
+class Decoded(NamedTuple):
+    """A picture, ready for a model."""
+
+    pixels: NDArray[np.uint8]  #: `[crop_size, crop_size, 3]`, RGB
+    width: int  #: of the upright picture
+    height: int
+
+
+def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decoded:
+    """Decode a picture and cut out the model's view of it.
+
+    Raises:
+        ImageError: no image, truncated, damaged, or with more than `max_pixels`.
+
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; what matters raises
+            return _decode(data, preprocessing, max_pixels)
+    except (ImageError, SoftTimeLimitExceeded):
+        raise
+    except UnidentifiedImageError:
+        reason = "none of the formats that are read" if data else "the file is empty"
+        raise ImageError(FailureKind.NOT_AN_IMAGE, reason) from None
+    except MemoryError:
+        raise ImageError(FailureKind.TOO_LARGE, "not enough memory to decode it") from None
+    # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, IndexError and more on bad data.
+    except Exception as error:
+        reason = f"{error}" or type(error).__name__
+        early = any(sign in reason.lower() for sign in _ENDED_EARLY)
+        raise ImageError(FailureKind.TRUNCATED if early else FailureKind.DAMAGED, reason) from error
+
+
+def _decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decoded:
+    if data[4:8] == b"ftyp":
+        _enable_heif()
+    with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        width, height = picture.size
+        if width * height > max_pixels:
+            raise ImageError(
+                FailureKind.TOO_LARGE,
+                f"{width} × {height} pixels; NIGHTLABEL_MAX_MEGAPIXELS allows {max_pixels // 1_000_000} million",
+            )
+        rgb = _jpeg_pixels(data, picture) or _viewed(picture)
+        # Only now: TIFF's decoder turns the picture itself, and then drops the tag.
+        orientation = _orientation(picture)
+    width, height = upright_size(rgb.size, orientation)
+    return Decoded(crop(rgb, orientation, preprocessing), width, height)
+
+
+def _jpeg_pixels(data: bytes, picture: Image.Image) -> Image.Image | None:
+    """Decode an ordinary JPEG twice as fast as Pillow, with the same pixels; None leaves it to Pillow."""
+    if picture.format not in ("JPEG", "MPO") or picture.mode not in ("RGB", "L"):
+        return None
+    try:
+        return Image.fromarray(simplejpeg.decode_jpeg(data, colorspace="RGB"))
+    except ValueError:
+        return None  # Pillow is the judge of what is damaged
+
+
+def _viewed(picture: Image.Image) -> Image.Image:
+    """Return the picture's first frame in RGB, as a viewer shows it."""
+    picture.load()
+    if picture.mode in _TRANSPARENT or "transparency" in picture.info:
+        opaque = picture.convert("RGBA")
+        white = Image.new("RGBA", opaque.size, "white")
+        return Image.alpha_composite(white, opaque).convert("RGB")
+    if picture.mode.startswith("I;16"):
+        # convert("RGB") would clip to white everything above 255.
+        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
+    if picture.mode in ("I", "F"):
+        return _stretched(picture)
+    return picture.convert("RGB")
+
+
+def _stretched(picture: Image.Image) -> Image.Image:
+    """Spread 32-bit values, which have no agreed range, from black to white."""
+    values = np.nan_to_num(np.asarray(picture, dtype=np.float64))
+    low, high = float(values.min()), float(values.max())
+    scaled = (values - low) * (255 / (high - low) if high > low else 0)
+    return Image.fromarray(scaled.round().astype(np.uint8)).convert("RGB")
+
+
+def _orientation(picture: Image.Image) -> int:
+    orientation = picture.getexif().get(_ORIENTATION_TAG, 1)
+    return orientation if orientation in range(1, _MAX_ORIENTATION + 1) else 1
+
+
+def _enable_heif() -> None:
+    """Let Pillow read HEIC: from the first one on, since few archives hold any."""
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()

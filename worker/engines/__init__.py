@@ -1,0 +1,81 @@
+"""What executes a model: one contract, and one factory that chooses.
+
+An engine is loaded once a process, and is used by one thread.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from common.errors import ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from worker.models import ReadyModel
+
+
+class Engine(Protocol):
+    """A loaded model."""
+
+    def classify(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the probability of each class.
+
+        Args:
+            batch: uint8 `[N, H, W, 3]`, RGB, cropped to the model's input size; N at most the batch size
+                that the engine was loaded for.
+
+        Returns:
+            float32 `[N, classes]`; each row sums to 1.
+
+        """
+        ...
+
+
+def load_engine(ready: ReadyModel, batch_size: int) -> Engine:
+    """Load a model into the engine that it was resolved for, for batches of up to `batch_size` images."""
+    if ready.engine == "torch":
+        from worker.engines.torch import TorchEngine
+
+        return TorchEngine(ready.model, ready.weights_path)
+    from worker.engines.openvino import OpenVinoEngine
+
+    return OpenVinoEngine(ready.prepared / "model.xml", ready.model.precision, batch_size)
+
+
+def choose_engine(wanted: str) -> str:
+    """Return the engine for `auto`: torch where there is a CUDA device, OpenVINO on CPUs."""
+    if wanted != "auto":
+        return wanted
+    return "torch" if has_cuda() else "openvino"
+
+
+def has_cuda() -> bool:
+    """Tell whether torch can use a GPU. Without NVIDIA's driver the answer costs no import of torch."""
+    if not Path("/dev/nvidiactl").exists():
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def choose_precision(wanted: str, engine: str) -> str:
+    """Return the precision for `auto`: bf16 where the hardware computes in it, else fp32.
+
+    Raises:
+        ModelError: bf16 was asked for, and this hardware has none.
+
+    """
+    if wanted == "fp32" or (wanted == "auto" and engine == "torch" and not has_cuda()):
+        return "fp32"
+    if engine == "torch":
+        return "bf16"  # torch computes in it everywhere, though not everywhere faster
+    from worker.engines.openvino import cpu_has_bf16
+
+    if cpu_has_bf16():
+        return "bf16"
+    if wanted == "auto":
+        return "fp32"
+    raise ModelError("This CPU has no bf16 (AVX512-BF16 or AMX). Use --precision fp32, or auto.")

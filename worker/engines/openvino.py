@@ -1,0 +1,81 @@
+"""The OpenVINO engine: the default on CPUs. Neither torch nor torchvision is imported to run it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from storage.records import Model
+
+#: Keeps OpenVINO from reporting its use over the network: without the module it falls back to a stub.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # how Python spells «not there»
+
+import openvino as ov  # noqa: E402
+
+_PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
+
+
+class OpenVinoEngine:
+    """A prepared model, compiled for one core and for batches of one size."""
+
+    def __init__(self, model_path: Path, precision: str, batch_size: int) -> None:
+        network = ov.Core().read_model(model_path)
+        _, height, width, channels = network.input(0).partial_shape
+        shape = (batch_size, height.get_length(), width.get_length(), channels.get_length())
+        network.reshape(list(shape))
+        compiled = ov.Core().compile_model(
+            network,
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
+                "INFERENCE_NUM_THREADS": 1,
+                "NUM_STREAMS": 1,
+                # Pinning puts the first thread of every process on the first CPU: two workers on one core.
+                "ENABLE_CPU_PINNING": False,
+            },
+        )
+        self._request = compiled.create_infer_request()
+        self._input = np.zeros(shape, np.uint8)
+        self._request.set_input_tensor(ov.Tensor(self._input, shared_memory=True))
+
+    def classify(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        count = len(batch)
+        self._input[:count] = batch
+        self._input[count:] = 0
+        self._request.infer()
+        probabilities: NDArray[np.float32] = self._request.get_output_tensor(0).data[:count].copy()
+        return probabilities
+
+
+def cpu_has_bf16() -> bool:
+    """Tell whether the CPU computes in bf16 (AVX512-BF16 or AMX), as OpenVINO sees it."""
+    return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def convert(model: Model, weights_path: Path | None, target: Path) -> None:
+    """Convert torchvision's model, from uint8 pixels to probabilities, and write it to `target` in fp32.
+
+    Raises:
+        ModelError: the weights are damaged, or those of another model.
+
+    """
+    import torch
+
+    from worker.engines.reference import build_reference
+
+    reference = build_reference(model, weights_path)
+    size = model.preprocessing.crop_size
+    example = torch.zeros((2, size, size, 3), dtype=torch.uint8)
+    exported: Any = torch.export.export(
+        reference, (example,), dynamic_shapes=({0: torch.export.Dim("images", min=1, max=1024)},)
+    )
+    network = ov.convert_model(exported)
+    network.reshape([-1, size, size, 3])
+    ov.save_model(network, target, compress_to_fp16=False)

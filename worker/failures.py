@@ -1,0 +1,26 @@
+"""Why an image has no labels: one closed list of kinds (`docs/formats.md` tells users what to do about each)."""
+
+from enum import StrEnum
+
+
+class FailureKind(StrEnum):
+    """The values of `results.error_kind`."""
+
+    VANISHED = "vanished"  #: the file is gone
+    UNREADABLE = "unreadable"  #: no permission, or the disk gave an error
+    NOT_A_FILE = "not_a_file"  #: a folder, a FIFO, a device
+    OUTSIDE = "outside"  #: a link that leads out of the archive
+    TOO_LARGE = "too_large"  #: over the limit on bytes or pixels
+    NOT_AN_IMAGE = "not_an_image"  #: no format that is read, whatever its name says
+    TRUNCATED = "truncated"  #: the file ends too early
+    DAMAGED = "damaged"  #: it cannot be decoded for another reason
+    TIMEOUT = "timeout"  #: it took longer than the time limit
+    POISON = "poison"  #: it ended the worker again and again
+
+
+class ImageError(Exception):
+    """One image cannot be labelled; the others of its chunk can."""
+
+    def __init__(self, kind: FailureKind, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind

@@ -1,0 +1,121 @@
+"""Label images: read, decode, classify in batches, keep the best three. No queue, no database."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from time import perf_counter
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from celery.exceptions import SoftTimeLimitExceeded
+
+from storage.records import Outcome
+from worker.decoding import decode
+from worker.engines import load_engine
+from worker.failures import FailureKind, ImageError
+from worker.reading import read_image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from common.settings import Settings
+    from storage.records import ChunkImage
+    from worker.models import ReadyModel
+
+LABELS_KEPT = 3
+_BYTES_PER_MB = 1_000_000
+
+
+class _Waiting(NamedTuple):
+    """A decoded image whose batch is not full yet: its outcome without labels."""
+
+    outcome: Outcome
+    pixels: NDArray[np.uint8]
+
+
+class Labeller:
+    """A warm model, and the limits on what it is given. One a process and model."""
+
+    def __init__(self, ready: ReadyModel, settings: Settings) -> None:
+        self._engine = load_engine(ready, settings.batch_size)
+        self._categories = ready.categories
+        self._preprocessing = ready.model.preprocessing
+        self._batch_size = settings.batch_size
+        self._max_bytes = settings.max_file_mb * _BYTES_PER_MB
+        self._max_pixels = settings.max_megapixels * 1_000_000
+        self._time_limit_s = settings.soft_time_limit_s
+
+    def label(self, images: Sequence[ChunkImage], roots: Sequence[str]) -> list[Outcome]:
+        """Return one outcome an image, in no particular order.
+
+        Raises:
+            SoftTimeLimitExceeded: Celery's, unless one image alone has used up half of the time: then that
+                image is the one to blame, and fails.
+
+        """
+        return list(self._outcomes(images, roots))
+
+    def _outcomes(self, images: Sequence[ChunkImage], roots: Sequence[str]) -> Iterator[Outcome]:
+        batch: list[_Waiting] = []
+        for image in images:
+            begun = perf_counter()
+            try:
+                batch.append(self._load(image, roots))
+            except ImageError as error:
+                yield failed(image, error.kind, str(error))
+            except SoftTimeLimitExceeded:
+                spent = perf_counter() - begun
+                if spent < self._time_limit_s / 2:
+                    raise
+                yield failed(image, FailureKind.TIMEOUT, f"not decoded after {spent:.0f} s")
+            if len(batch) == self._batch_size:
+                yield from self._classify(batch)
+                batch = []
+        if batch:
+            yield from self._classify(batch)
+
+    def _load(self, image: ChunkImage, roots: Sequence[str]) -> _Waiting:
+        started = perf_counter()
+        file = read_image(image.path, roots, self._max_bytes)
+        read = perf_counter()
+        picture = decode(file.data, self._preprocessing, self._max_pixels)
+        decoded = perf_counter()
+        outcome = Outcome(
+            image_id=image.image_id,
+            width=picture.width,
+            height=picture.height,
+            size=file.size,
+            mtime_ns=file.mtime_ns,
+            read_ms=(read - started) * 1000,
+            decode_ms=(decoded - read) * 1000,
+        )
+        return _Waiting(outcome, picture.pixels)
+
+    def _classify(self, batch: Sequence[_Waiting]) -> Iterator[Outcome]:
+        started = perf_counter()
+        probabilities = self._engine.classify(np.stack([waiting.pixels for waiting in batch]))
+        infer_ms = (perf_counter() - started) * 1000 / len(batch)
+        for waiting, row in zip(batch, probabilities, strict=True):
+            yield replace(waiting.outcome, labels=self._best(row), infer_ms=infer_ms)
+
+    def _best(self, probabilities: NDArray[np.float32]) -> tuple[tuple[str, float], ...]:
+        best = np.argsort(-probabilities, kind="stable")[:LABELS_KEPT]
+        return tuple((self._categories[index], float(probabilities[index])) for index in best)
+
+
+def failed(image: ChunkImage, kind: FailureKind, message: str) -> Outcome:
+    """Return the outcome of an image that has no labels, with the version of its file, if there is one."""
+    try:
+        status = os.stat(image.path)
+    except OSError:
+        status = None
+    return Outcome(
+        image_id=image.image_id,
+        error_kind=str(kind),
+        error=message,
+        size=status and status.st_size,
+        mtime_ns=status and status.st_mtime_ns,
+    )

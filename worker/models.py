@@ -1,0 +1,125 @@
+"""From what was asked for to the model that will run: weights found and hashed, precision chosen, prepared."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from common.errors import ModelError
+from common.settings import RANDOM_WEIGHTS
+from storage.records import Model
+from worker.catalogue import RECIPE_MARK, find_entry
+from worker.engines import choose_engine, choose_precision
+from worker.prepare import prepare, prepared_dir, run_apart
+from worker.weights import find_weights, sha256_of, what_to_do
+
+if TYPE_CHECKING:
+    from common.settings import Settings
+    from worker.catalogue import CatalogueEntry
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadyModel:
+    """A model that can be loaded on this machine, now."""
+
+    model: Model
+    engine: str  #: `openvino` or `torch`
+    categories: tuple[str, ...]
+    weights_path: Path | None  #: None for random weights, and where only the prepared model is here
+    prepared: Path  #: the folder with the prepared model
+
+
+def resolve(settings: Settings) -> ReadyModel:
+    """Return the model that the settings name, prepared where its engine needs that.
+
+    Raises:
+        ModelError: no such model; or its weights are missing, damaged, or of another model.
+
+    """
+    entry = find_entry(settings.model, settings.cache_dir)
+    weights, path = _weights(entry, settings)
+    engine = choose_engine(settings.engine)
+    model = _model(entry, weights, choose_precision(settings.precision, engine))
+    return _ready(model, entry, engine, path, settings)
+
+
+def check_configured(settings: Settings) -> None:
+    """Find, hash and prepare the configured model, without loading an engine into this process.
+
+    Raises:
+        ModelError: as `resolve` does.
+
+    """
+    entry = find_entry(settings.model, settings.cache_dir)
+    weights, path = _weights(entry, settings)
+    model = _model(entry, weights, "fp32")  # what is prepared serves every precision
+    _ready(model, entry, choose_engine(settings.engine), path, settings)
+
+
+def resolve_recorded(model: Model, engine: str, settings: Settings) -> ReadyModel:
+    """Return the model that a run recorded, from this machine's weights.
+
+    Raises:
+        ModelError: this machine has no weights for it, or other ones than the run recorded.
+
+    """
+    entry = find_entry(f"{model.architecture}{RECIPE_MARK}{model.recipe}", settings.cache_dir)
+    if model.is_random:
+        return _ready(model, entry, engine, None, settings)
+    path = find_weights(entry, settings)
+    if path is not None:
+        found = sha256_of(path)
+        if found != model.weights:
+            raise ModelError(
+                f"The run was recorded with weights of sha256 {model.weights}, but {path} has {found}. Put the"
+                f" recorded file back; or label with the new one, from the start: nightlabel run --relabel"
+            )
+    elif not prepared_dir(model, settings.cache_dir).exists():
+        raise ModelError(
+            f"The weights of {entry.name} that the run recorded (sha256 {model.weights}) are not on this"
+            f" machine. {what_to_do(entry, settings)}"
+        )
+    return _ready(model, entry, engine, path, settings)
+
+
+def _model(entry: CatalogueEntry, weights: str, precision: str) -> Model:
+    return Model(
+        architecture=entry.architecture,
+        recipe=entry.recipe,
+        weights=weights,
+        precision=precision,
+        preprocessing=entry.preprocessing,
+    )
+
+
+def _weights(entry: CatalogueEntry, settings: Settings) -> tuple[str, Path | None]:
+    """Return the sha256 and the path of the weights, or `random` and None."""
+    if settings.weights == RANDOM_WEIGHTS:
+        return RANDOM_WEIGHTS, None
+    path = find_weights(entry, settings)
+    if path is None:
+        path = _download(entry, settings)
+    return sha256_of(path), path
+
+
+def _download(entry: CatalogueEntry, settings: Settings) -> Path:
+    """Let torchvision fetch the weights, hash checked; most machines do this once in their life."""
+    try:
+        return Path(json.loads(run_apart("download", settings.cache_dir, name=entry.name))["path"])
+    except ModelError as error:
+        raise ModelError(
+            f"The weights of {entry.name} are not on this machine, and could not be downloaded"
+            f" ({error}). {what_to_do(entry, settings)}"
+        ) from error
+
+
+def _ready(model: Model, entry: CatalogueEntry, engine: str, path: Path | None, settings: Settings) -> ReadyModel:
+    return ReadyModel(
+        model=model,
+        engine=engine,
+        categories=entry.categories,
+        weights_path=path,
+        prepared=prepare(model, path, settings.cache_dir) if engine == "openvino" else settings.cache_dir,
+    )

@@ -1,0 +1,195 @@
+"""Prepare models: torch converts each once, in a process of its own, into the cache.
+
+Run as `python -P -m worker.prepare COMMAND JSON`, this is that process. A prepared model is a folder:
+
+    model.xml, model.bin   the network in OpenVINO's format, fp32, from uint8 pixels to probabilities
+    model.json             what it was made of, and the sha256 of both files; written last
+
+fp32 and bf16 share it: the precision is chosen when the model is loaded.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from common.errors import ModelError
+from storage.records import Model, Preprocessing
+from worker.weights import sha256_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Raised when the way in which models are prepared changes: older folders are then made anew.
+FORMAT = 1
+
+_FILES = ("model.xml", "model.bin")
+
+
+def prepared_dir(model: Model, cache_dir: Path) -> Path:
+    """Return the folder that holds, or will hold, the prepared model."""
+    made_of = json.dumps([FORMAT, replace(model, precision="any").key])
+    return cache_dir / "models" / f"{model.architecture}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}"
+
+
+def prepare(model: Model, weights_path: Path | None, cache_dir: Path) -> Path:
+    """Return the folder of the prepared model, which is made first where it is missing or damaged.
+
+    Safe when two processes start at once: one prepares, the other waits for it.
+
+    Raises:
+        ModelError: the weights do not fit the model, or are damaged.
+
+    """
+    folder = prepared_dir(model, cache_dir)
+    if _is_intact(folder):
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(folder.with_suffix(".lock")):
+        if not _is_intact(folder):
+            run_apart("model", cache_dir, model=asdict(model), weights=weights_path and str(weights_path))
+    return folder
+
+
+def prepared_weights(architecture: str, recipe: str, cache_dir: Path) -> list[str]:
+    """Return the weights (sha256, or `random`) with which a model is prepared on this machine."""
+    found = []
+    for path in sorted((cache_dir / "models").glob(f"{architecture}-*/model.json")):
+        made_of = json.loads(path.read_text())["model"]
+        if (made_of["architecture"], made_of["recipe"]) == (architecture, recipe):
+            found.append(made_of["weights"])
+    return found
+
+
+def run_apart(command: str, cache_dir: Path, **arguments: Any) -> str:  # noqa: ANN401 - JSON
+    """Run one command of this module in a process of its own; return what it printed.
+
+    Raises:
+        ModelError: it failed; with its own last words.
+
+    """
+    done = subprocess.run(  # noqa: S603 - our own interpreter and module
+        # -P: a folder called `worker` in the current folder must not stand in for ours.
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "worker.prepare",
+            command,
+            json.dumps({"cache_dir": str(cache_dir), **arguments}),
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        words = done.stderr.strip().splitlines()
+        raise ModelError(words[-1] if words else f"preparing ended with status {done.returncode}")
+    return done.stdout
+
+
+def _is_intact(folder: Path) -> bool:
+    """Tell whether the prepared model is there, with the bytes that were written."""
+    try:
+        recorded = json.loads((folder / "model.json").read_text())["sha256"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return all((folder / name).is_file() and sha256_of(folder / name) == recorded[name] for name in _FILES)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _write_catalogue(cache_dir: Path) -> None:
+    import torchvision
+    from torchvision.models import get_model_weights, list_models
+
+    from worker.catalogue import catalogue_path
+    from worker.engines.reference import preprocessing_of
+
+    entries = []
+    categories: dict[str, list[str]] = {}
+    for architecture in list_models(module=torchvision.models):
+        # Weights without categories (VGG's features) do not classify. torchvision lists the recipe of the
+        # model's paper first, whose figures the field quotes.
+        recipes = [recipe for recipe in get_model_weights(architecture) if recipe.meta["categories"]]
+        for position, recipe in enumerate(recipes):
+            labels = recipe.meta["categories"]
+            digest = hashlib.sha256("\n".join(labels).encode()).hexdigest()[:16]
+            categories[digest] = labels
+            entries.append(
+                {
+                    "architecture": architecture,
+                    "recipe": recipe.name,
+                    "weights_file": Path(recipe.url).name,
+                    "parameters": recipe.meta["num_params"],
+                    "preprocessing": asdict(preprocessing_of(recipe)),
+                    "categories": digest,
+                    "is_first": position == 0,
+                }
+            )
+    path = catalogue_path(cache_dir)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_suffix(f".{os.getpid()}")  # two may start at once: the last one's file stays
+    scratch.write_text(json.dumps({"categories": categories, "entries": entries}))
+    scratch.replace(path)
+
+
+def _download(name: str, cache_dir: Path) -> str:
+    from worker.catalogue import find_entry
+    from worker.engines.reference import recipe_of
+    from worker.weights import torch_cache_dir
+
+    entry = find_entry(name, cache_dir)
+    recipe_of(entry.architecture, entry.recipe).get_state_dict(check_hash=True, progress=False)
+    return str(torch_cache_dir() / entry.weights_file)
+
+
+def _write_model(model: Model, weights_path: Path | None, cache_dir: Path) -> None:
+    from worker.engines.openvino import convert
+
+    folder = prepared_dir(model, cache_dir)
+    scratch = folder.with_suffix(f".{os.getpid()}")
+    scratch.mkdir()
+    try:
+        convert(model, weights_path, scratch / "model.xml")
+        recorded = {"model": asdict(model), "sha256": {name: sha256_of(scratch / name) for name in _FILES}}
+        (scratch / "model.json").write_text(json.dumps(recorded, indent=1))
+        shutil.rmtree(folder, ignore_errors=True)  # a damaged one
+        scratch.rename(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _main(command: str, arguments: dict[str, Any]) -> None:
+    cache_dir = Path(arguments["cache_dir"])
+    if command == "catalogue":
+        _write_catalogue(cache_dir)
+    elif command == "download":
+        print(json.dumps({"path": _download(arguments["name"], cache_dir)}))  # noqa: T201 - our answer
+    else:
+        fields = arguments["model"]
+        model = Model(**fields | {"preprocessing": Preprocessing(**fields["preprocessing"])})
+        _write_model(model, arguments["weights"] and Path(arguments["weights"]), cache_dir)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    try:
+        _main(sys.argv[1], json.loads(sys.argv[2]))
+    except Exception as error:  # noqa: BLE001 - the parent process shows the last line as a sentence
+        sys.exit(f"{error}" if isinstance(error, ModelError) else f"{type(error).__name__}: {error}")

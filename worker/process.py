@@ -1,0 +1,109 @@
+"""What one worker process holds, made after the fork: its database connection and its warm models."""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import socket
+import sys
+from collections import OrderedDict
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import psutil
+from billiard.process import current_process
+
+from storage.database import Database
+from storage.records import WorkerSample
+from storage.runs import get_run, unfinished_runs
+from worker.models import resolve, resolve_recorded
+
+if TYPE_CHECKING:
+    from common.settings import Settings
+    from storage.records import Run
+    from worker.labelling import Labeller
+    from worker.models import ReadyModel
+
+logger = logging.getLogger(__name__)
+
+#: Models that a process keeps warm; one is the rule, two while one run follows another.
+_WARM_MODELS = 2
+#: Runs whose rows a process remembers.
+_KNOWN_RUNS = 16
+
+
+class WorkerProcess:
+    """One worker process: a name, a database connection, and warm models."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.database = Database(settings.database_url)
+        self.name = _process_name()
+        self._started_at = datetime.now(UTC)
+        self._runs: OrderedDict[int, Run] = OrderedDict()
+        self._labellers: OrderedDict[tuple[str, str], Labeller] = OrderedDict()
+
+    def warm_up(self) -> None:
+        """Load the model of the newest run that is not finished; with none, the configured one."""
+        waiting = unfinished_runs(self.database)
+        if waiting:
+            self.labeller(waiting[-1])
+        else:
+            ready = resolve(self.settings)
+            self._keep((ready.model.key, ready.engine), ready)
+
+    def run(self, run_id: int) -> Run | None:
+        """Return the run's row; None if this database knows no such run."""
+        if run_id not in self._runs:
+            run = get_run(self.database, run_id)
+            if run is None:
+                return None
+            self._runs[run_id] = run
+            if len(self._runs) > _KNOWN_RUNS:
+                self._runs.popitem(last=False)
+        return self._runs[run_id]
+
+    def labeller(self, run: Run) -> Labeller:
+        """Return the warm model that a run asks for.
+
+        Raises:
+            ModelError: this machine cannot load it.
+
+        """
+        key = (run.model.key, run.engine)
+        if key not in self._labellers:
+            self._keep(key, resolve_recorded(run.model, run.engine, self.settings))
+        self._labellers.move_to_end(key)
+        return self._labellers[key]
+
+    def sample(self) -> WorkerSample:
+        """Return this process's memory, now."""
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return WorkerSample(
+            name=self.name,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            started_at=self._started_at,
+            rss_bytes=self._psutil.memory_info().rss,
+            peak_rss_bytes=peak if sys.platform == "darwin" else peak * 1024,
+        )
+
+    @cached_property
+    def _psutil(self) -> psutil.Process:
+        return psutil.Process()
+
+    def _keep(self, key: tuple[str, str], ready: ReadyModel) -> None:
+        from worker.labelling import Labeller
+
+        self._labellers[key] = Labeller(ready, self.settings)
+        if len(self._labellers) > _WARM_MODELS:
+            self._labellers.popitem(last=False)
+        logger.info("%s is warm on %s", ready.model, ready.engine)
+
+
+def _process_name() -> str:
+    """Return `host-PID/N`: the N-th process of the worker with that PID; a replacement takes its name over."""
+    index = getattr(current_process(), "index", 0)
+    return f"{socket.gethostname()}-{os.getppid()}/{index + 1}"

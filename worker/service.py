@@ -1,0 +1,107 @@
+"""The worker as a Celery program: its app, what it checks before it starts, and how it runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING, Any
+
+from celery.signals import celeryd_init, worker_process_init
+
+from broker.app import LABEL_CHUNK, make_app
+from broker.process import die_with_parent
+from common.errors import NightlabelError
+from storage.database import Database
+from storage.runs import unfinished_runs
+from storage.schema import ensure_schema
+from worker import task
+from worker.models import check_configured, resolve_recorded
+from worker.process import WorkerProcess
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from common.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+#: Libraries that would start a thread a core in each process; one process a core is the rule.
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def make_worker_app(settings: Settings) -> Celery:
+    """Return the Celery app of a worker: the task, and what happens when its processes start."""
+    app = make_app(settings)
+    app.set_current()
+    for variable in _ONE_THREAD:
+        os.environ.setdefault(variable, "1")
+    process: list[WorkerProcess] = []  # one, made after the fork
+
+    def this_process() -> WorkerProcess:
+        if not process:
+            process.append(WorkerProcess(settings))
+        return process[0]
+
+    @app.task(name=LABEL_CHUNK)  # type: ignore[untyped-decorator]  # Celery has no types
+    def label_chunk(run_id: int, chunk_id: int, attempt: int, images: list[tuple[int, str]]) -> None:
+        task.label_chunk(this_process(), run_id, chunk_id, attempt, images)
+
+    @celeryd_init.connect(weak=False)  # type: ignore[untyped-decorator]
+    def check(**_: Any) -> None:  # noqa: ANN401 - whatever Celery sends along
+        try:
+            check_start(settings)
+        except NightlabelError as error:
+            print(f"nightlabel worker: {error}", file=sys.stderr)  # noqa: T201 - for people
+            raise SystemExit(error.exit_status) from error
+
+    @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
+    def warm_up(**_: Any) -> None:  # noqa: ANN401
+        die_with_parent()  # a worker that is killed leaves no children behind
+        try:
+            this_process().warm_up()
+        except NightlabelError as error:
+            logger.error("Not warm yet. %s", error)  # noqa: TRY400 - each task will try, and say so
+
+    return app
+
+
+def check_start(settings: Settings) -> None:
+    """Check, before a worker takes anything, the schema and the models that it will need.
+
+    The check loads no engine: the processes that are forked next must not inherit its threads.
+
+    Raises:
+        DatabaseError: out of reach, or of another version.
+        ModelError: weights are missing, damaged, or not those that a run recorded.
+
+    """
+    database = Database(settings.database_url)
+    try:
+        ensure_schema(database)
+        waiting = unfinished_runs(database)
+    finally:
+        database.close()
+    for run in waiting:
+        resolve_recorded(run.model, run.engine, settings)
+    if not waiting:
+        check_configured(settings)
+
+
+def serve(settings: Settings) -> int:
+    """Run a worker until it is told to stop; return its exit status.
+
+    SIGTERM and Ctrl-C let the chunks in work end first.
+    """
+    worker = make_worker_app(settings).Worker(
+        hostname=f"nightlabel-{os.getpid()}@{socket.gethostname()}",
+        concurrency=settings.worker_count,
+        loglevel=settings.log_level.upper(),
+        pool="prefork",
+        # Workers need not know each other, and asking for neighbours takes a second at the start.
+        without_gossip=True,
+        without_mingle=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
