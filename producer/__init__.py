@@ -1,0 +1,1 @@
+"""Find images, write the manifest, publish its chunks, and publish again what got lost."""

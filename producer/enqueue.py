@@ -1,0 +1,87 @@
+"""Write a run's manifest: from a scan, or from the images that failed before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from producer.scan import ScanCounts, scan
+from storage.manifest import add_images, failed_images
+from storage.runs import mark_scanned
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator, Sequence
+
+    from common.settings import Settings
+    from storage.database import Database
+    from storage.records import ImageRef, Run
+
+#: Images added in one transaction. The first batch is one chunk, so that labelling begins at once.
+FIRST_BATCH = 64
+LARGEST_BATCH = 1000
+
+
+@dataclass
+class Enqueued:
+    """What became of the images that a producer found."""
+
+    added: int = 0
+    up_to_date: int = 0  #: have their outcome already
+    scan: ScanCounts = field(default_factory=ScanCounts)
+
+
+def write_manifest(database: Database, run: Run, settings: Settings, enqueued: Enqueued, stop: threading.Event) -> None:
+    """Scan the run's roots and add their images to its manifest, counting into `enqueued` as it goes.
+
+    Raises:
+        ArchiveError: a root is gone or cannot be read.
+        DatabaseError: nothing of the last batch is stored; the same run goes on from there.
+
+    """
+    found = scan(run.roots, settings.include, settings.exclude, counts=enqueued.scan)
+    for batch in _batches(found):
+        if stop.is_set():
+            return
+        _add(database, run, batch, settings, enqueued, relabel=settings.relabel)
+    mark_scanned(database, run.id, skipped=enqueued.up_to_date, ignored=enqueued.scan.ignored)
+
+
+def write_retry_manifest(
+    database: Database,
+    run: Run,
+    settings: Settings,
+    enqueued: Enqueued,
+    stop: threading.Event,
+    *,
+    failed_run: int,
+    kinds: Sequence[str],
+) -> None:
+    """Add to the run's manifest the images that another run left `failed`, of these kinds or of any."""
+    for page in failed_images(database, failed_run, kinds):
+        if stop.is_set():
+            return
+        _add(database, run, page, settings, enqueued, relabel=True)
+    mark_scanned(database, run.id, skipped=0, ignored=0)
+
+
+def _add(
+    database: Database,
+    run: Run,
+    batch: list[ImageRef],
+    settings: Settings,
+    enqueued: Enqueued,
+    *,
+    relabel: bool,
+) -> None:
+    result = add_images(database, run, batch, chunk_size=settings.chunk_size, relabel=relabel)
+    enqueued.added += result.added
+    enqueued.up_to_date += result.up_to_date
+
+
+def _batches(refs: Iterator[ImageRef]) -> Iterator[list[ImageRef]]:
+    size = FIRST_BATCH
+    while batch := list(islice(refs, size)):
+        yield batch
+        size = min(size * 4, LARGEST_BATCH)

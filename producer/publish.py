@@ -1,0 +1,112 @@
+"""Publish a run's chunks as the queue has room, and publish again what got lost on the way.
+
+Celery's take from Redis is not atomic, so a worker killed in that instant loses a message, and no setting closes
+the gap (https://github.com/celery/celery/issues/4354). The manifest does: a chunk that is neither on the queue nor
+with a live worker, and has no outcomes, waits again. A resumed run, a Redis that was flushed and a host that burnt
+down are the same case.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from broker.message import ChunkMessage, publish, task_id
+from broker.queue import depth, forget, held_ids, queued_ids, unacknowledged_tags
+from storage.manifest import open_chunks, take_back, take_waiting
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from common.settings import Settings
+    from storage.database import Database
+    from storage.manifest import PublishedChunk
+    from storage.records import Run
+
+logger = logging.getLogger(__name__)
+
+#: Chunks that one round publishes: few enough that the caller soon looks at its workers again.
+ROUND_CHUNKS = 64
+
+
+class Publisher:
+    """A run's way to the queue. Whoever follows the run calls `publish_waiting` and `reconcile` again and again."""
+
+    def __init__(self, app: Celery, database: Database, run: Run, settings: Settings) -> None:
+        self._app = app
+        self._database = database
+        self._run = run
+        self._limit = settings.queue_limit
+        self.republished = 0  #: chunks that were found lost
+
+    def publish_waiting(self) -> int:
+        """Publish waiting chunks while the queue has room for them; return how many.
+
+        Raises:
+            BrokerError: Redis is out of reach or full. What was not published is found by `reconcile`.
+
+        """
+        room = min(ROUND_CHUNKS, self._limit - depth(self._app))
+        if room <= 0:
+            return 0
+        taken = take_waiting(self._database, self._run.id, room)
+        publish(
+            self._app,
+            (
+                ChunkMessage(run_id=self._run.id, chunk_id=chunk.id, attempt=chunk.attempt, images=chunk.images)
+                for chunk in taken
+            ),
+        )
+        return len(taken)
+
+    def reconcile(self) -> int:
+        """Let the chunks wait again that are said to be published and are nowhere; return how many.
+
+        A chunk that is only slow to show up may be taken for lost: then it is labelled twice and stored once.
+        """
+        suspects = self._missing_from_queue()
+        tags = unacknowledged_tags(self._app) if suspects else {}
+        taken = {chunk for chunk in suspects if _id(chunk) in tags}
+        if taken:
+            # Taken, and not acknowledged: by a worker that lives and says so, or by one that is dead. Those
+            # that were finished while the workers were asked are no longer open.
+            held = held_ids(self._app)
+            suspects &= self._missing_from_queue()
+            suspects = {chunk for chunk in suspects if _id(chunk) not in held}
+        lost = take_back(self._database, suspects)
+        forget(self._app, {tags[_id(chunk)] for chunk in suspects if _id(chunk) in tags})
+        if lost:
+            logger.warning("%d chunks were nowhere on the queue or with a worker: publishing them again", lost)
+        self.republished += lost
+        return lost
+
+    def _missing_from_queue(self) -> set[PublishedChunk]:
+        published = open_chunks(self._database, self._run.id)
+        queued = queued_ids(self._app) if published else set()
+        return {chunk for chunk in published if _id(chunk) not in queued}
+
+
+class QuietWatch:
+    """Tells when it is time to reconcile: nothing was labelled for a while, though nothing waits on the queue."""
+
+    #: Seconds without a chunk done. A chunk of small images takes a second or less.
+    QUIET_S = 3.0
+
+    def __init__(self) -> None:
+        self._done = -1
+        self._since = time.monotonic()
+
+    def is_quiet(self, chunks_done: int, queue_depth: int) -> bool:
+        """Tell whether nothing has moved for `QUIET_S`; asked again and again, it says so once each time."""
+        now = time.monotonic()
+        if chunks_done != self._done or queue_depth:
+            self._done, self._since = chunks_done, now
+        elif now - self._since >= self.QUIET_S:
+            self._since = now
+            return True
+        return False
+
+
+def _id(chunk: PublishedChunk) -> str:
+    return task_id(chunk.chunk_id, chunk.attempt)

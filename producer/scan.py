@@ -1,0 +1,163 @@
+"""Walk an archive and find its images: a stream, never a list."""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from stat import S_ISREG
+from typing import TYPE_CHECKING
+
+from common.errors import ArchiveError
+from producer.formats import begins_like_one, has_image_suffix
+from storage.records import ImageRef
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+logger = logging.getLogger(__name__)
+
+#: Folders that hold a program's copies and rubbish, not a person's photos.
+SKIPPED_FOLDERS = frozenset(
+    {
+        "@eaDir",  # Synology's thumbnails
+        "@Recycle",  # QNAP
+        "#recycle",  # Synology
+        "#snapshot",
+        "$RECYCLE.BIN",  # Windows
+        "System Volume Information",
+        "lost+found",
+        "__MACOSX",
+    }
+)
+
+
+@dataclass
+class ScanCounts:
+    """What a scan came across and left out."""
+
+    ignored: int = 0  #: files that are no images, by their content
+    links: int = 0  #: links out of the archive, and linked folders
+    unreadable: list[str] = field(default_factory=list)  #: folders and files that could not be opened
+
+
+def find_roots(paths: Sequence[str]) -> tuple[str, ...]:
+    """Return the real paths of the folders and files to label, without those that lie inside another.
+
+    Raises:
+        ArchiveError: one is missing or cannot be read.
+
+    """
+    roots = []
+    for given in paths:
+        path = Path(given).expanduser()
+        try:
+            real = path.resolve(strict=True)
+            if real.is_dir():
+                os.scandir(real).close()
+            elif not os.access(real, os.R_OK):
+                raise PermissionError(13, "Permission denied")
+        except OSError as error:
+            raise ArchiveError(f"{path} cannot be read: {error.strerror}. Is it spelt right, and mounted?") from None
+        roots.append(str(real))
+    return tuple(
+        root
+        for root in dict.fromkeys(roots)
+        if not any(Path(root).is_relative_to(other) for other in roots if other != root)
+    )
+
+
+def scan(
+    roots: Sequence[str], include: Sequence[str] = (), exclude: Sequence[str] = (), *, counts: ScanCounts
+) -> Iterator[ImageRef]:
+    """Yield the images under the roots, folder by folder in the order of their names.
+
+    Hidden files and folders, and `SKIPPED_FOLDERS`, are left out. Links to files inside the root are followed;
+    links out of it, and links to folders, are not. A root that is a file is yielded whatever it holds.
+
+    Raises:
+        ArchiveError: a root is gone or cannot be read.
+
+    """
+    wanted = _matcher(include) if include else lambda _name, _path: True
+    unwanted = _matcher(exclude)
+    for root in roots:
+        if os.path.isfile(root):
+            status = os.stat(root)
+            yield ImageRef(root, status.st_size, status.st_mtime_ns)
+        else:
+            yield from _walk(root, wanted, unwanted, counts)
+
+
+def _walk(
+    root: str, wanted: Callable[[str, str], bool], unwanted: Callable[[str, str], bool], counts: ScanCounts
+) -> Iterator[ImageRef]:
+    folders = [root]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(folder) as entries:
+                ordered = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            if folder == root:
+                raise ArchiveError(f"{root} cannot be read: {error.strerror}. Is it still mounted?") from error
+            logger.warning("The folder %s cannot be read: %s", folder, error.strerror)
+            counts.unreadable.append(folder)
+            continue
+        inner = []
+        for entry in ordered:
+            relative = entry.path[len(root) :].lstrip("/")
+            if entry.name.startswith(".") or unwanted(entry.name, relative):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name not in SKIPPED_FOLDERS:
+                    inner.append(entry.path)
+            elif wanted(entry.name, relative):
+                ref = _image(entry, root, counts)
+                if ref:
+                    yield ref
+        folders += reversed(inner)
+
+
+def _image(entry: os.DirEntry[str], root: str, counts: ScanCounts) -> ImageRef | None:
+    try:
+        if entry.is_symlink() and not _leads_to_file_inside(entry.path, root):
+            counts.links += 1
+            return None
+        status = entry.stat()
+        # A FIFO or a device called x.jpg is offered to a worker, and fails with the reason; none is opened here.
+        if not has_image_suffix(entry.name) and not (S_ISREG(status.st_mode) and begins_like_one(entry.path)):
+            counts.ignored += 1
+            return None
+    except OSError as error:
+        logger.warning("%s cannot be read: %s", entry.path, error.strerror)
+        counts.unreadable.append(entry.path)
+        return None
+    return ImageRef(entry.path, status.st_size, status.st_mtime_ns)
+
+
+def _leads_to_file_inside(path: str, root: str) -> bool:
+    real = os.path.realpath(path)
+    return real.startswith(root.rstrip("/") + "/") and os.path.isfile(real)
+
+
+def _matcher(globs: Sequence[str]) -> Callable[[str, str], bool]:
+    """Return a test of a file's name and its path below the root, both in any case of letters.
+
+    A glob with a slash is held against the path, where `*` crosses slashes; one without, against the name.
+    """
+    names = _compiled([glob for glob in globs if "/" not in glob])
+    paths = _compiled([glob.strip("/") for glob in globs if "/" in glob])
+
+    def matches(name: str, path: str) -> bool:
+        return bool((names and names.match(name)) or (paths and paths.match(path)))
+
+    return matches
+
+
+def _compiled(globs: Sequence[str]) -> re.Pattern[str] | None:
+    joined = "|".join(fnmatch.translate(glob) for glob in globs)
+    return re.compile(joined, re.IGNORECASE) if joined else None
