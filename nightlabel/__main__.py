@@ -1,0 +1,5 @@
+"""`python -m nightlabel` is `nightlabel`."""
+
+from nightlabel.cli import main
+
+main()

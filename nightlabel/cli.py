@@ -1,0 +1,452 @@
+"""The command line: thin, one function a command. What is slow to import is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
+
+import typer
+
+from common.errors import INTERRUPTED_EXIT_STATUS, ArchiveError, DatabaseError, NightlabelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from common.settings import Settings
+    from nightlabel.run import ManifestWriter
+    from storage.database import Database
+    from storage.records import Run
+
+P = ParamSpec("P")
+
+app = typer.Typer(
+    help="Label a whole image archive overnight; in the morning, ask it questions in SQL.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+models_app = typer.Typer(help="The models that can label: list them, or prepare one.", invoke_without_command=True)
+db_app = typer.Typer(help="The database's schema.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+app.add_typer(db_app, name="db")
+
+Paths = Annotated[list[str], typer.Argument(metavar="PATH...", help="Folders, or image files.")]
+Db = Annotated[
+    str | None,
+    typer.Option("--db", metavar="URL", help="SQLite file or database URL. [NIGHTLABEL_DATABASE_URL; ./nightlabel.db]"),
+]
+Broker = Annotated[
+    str | None,
+    typer.Option("--broker", metavar="URL", help="Redis URL. [NIGHTLABEL_BROKER_URL]"),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="A name that `nightlabel models` lists. [NIGHTLABEL_MODEL; resnet18]"),
+]
+Precision = Annotated[
+    str | None,
+    typer.Option(metavar="auto|fp32|bf16", help="auto: bf16 where the CPU has it. [NIGHTLABEL_PRECISION]"),
+]
+EngineOption = Annotated[
+    str | None,
+    typer.Option("--engine", metavar="auto|openvino|torch", help="auto: OpenVINO on CPUs. [NIGHTLABEL_ENGINE]"),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="A state_dict; or `random`, to try things out. [NIGHTLABEL_WEIGHTS]"),
+]
+Relabel = Annotated[
+    bool, typer.Option("--relabel", help="Label again what already has its labels. [NIGHTLABEL_RELABEL]")
+]
+Include = Annotated[
+    list[str] | None,
+    typer.Option(metavar="GLOB", help="Only these files, as in '*.jpg'. [NIGHTLABEL_INCLUDE]"),
+]
+Exclude = Annotated[
+    list[str] | None, typer.Option(metavar="GLOB", help="Not these files or folders. [NIGHTLABEL_EXCLUDE]")
+]
+Workers = Annotated[int | None, typer.Option(metavar="N", help="Worker processes. [NIGHTLABEL_WORKERS; one a CPU]")]
+AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="nightlabel")
+
+
+def _guarded(command: Callable[P, None]) -> Callable[P, None]:
+    """End a command with a sentence and a documented status, never with a traceback, on every expected error."""
+
+    @wraps(command)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        # What asks a service to stop asks for the same good order as Ctrl-C.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            command(*args, **kwargs)
+        except NightlabelError as error:
+            typer.echo(f"nightlabel: {error}", err=True)
+            raise typer.Exit(error.exit_status) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED_EXIT_STATUS) from None
+        except BrokenPipeError:  # `nightlabel models | head`
+            sys.stderr.close()
+            raise typer.Exit(0) from None
+
+    return guarded
+
+
+@app.command()
+@_guarded
+def run(
+    paths: Paths,
+    db: Db = None,
+    workers: Workers = None,
+    model: Model = None,
+    precision: Precision = None,
+    engine: EngineOption = None,
+    weights: Weights = None,
+    include: Include = None,
+    exclude: Exclude = None,
+    relabel: Relabel = False,
+) -> None:
+    """Label everything under PATH: workers, progress, report. The same command again goes on where it stopped.
+
+    Example: nightlabel run ~/Pictures --workers 2
+    """
+    settings = _settings(
+        database_url=db,
+        workers=workers,
+        model=model,
+        precision=precision,
+        engine=engine,
+        weights=weights,
+        include=include,
+        exclude=exclude,
+        relabel=relabel or None,
+    )
+    from nightlabel.run import open_scan_run, scan_writer
+
+    database = _database(settings)
+    run_row, is_new = open_scan_run(settings, paths, database)
+    _announce(run_row, settings, is_new=is_new)
+    _follow_here(settings, database, run_row, scan_writer(database, run_row, settings))
+
+
+@app.command()
+@_guarded
+def enqueue(
+    paths: Paths,
+    db: Db = None,
+    broker: Broker = None,
+    model: Model = None,
+    precision: Precision = None,
+    engine: EngineOption = None,
+    weights: Weights = None,
+    include: Include = None,
+    exclude: Exclude = None,
+    relabel: Relabel = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Follow the run to its end, and publish again what gets lost.")
+    ] = False,
+) -> None:
+    """Put everything under PATH on the queue, for workers that run elsewhere.
+
+    Example: nightlabel enqueue /mnt/photos --wait
+    """
+    settings = _settings(
+        database_url=db,
+        broker_url=broker,
+        model=model,
+        precision=precision,
+        engine=engine,
+        weights=weights,
+        include=include,
+        exclude=exclude,
+        relabel=relabel or None,
+    )
+    from broker.app import make_app
+    from broker.queue import check_broker
+    from nightlabel.run import open_scan_run, scan_writer
+
+    check_broker(make_app(settings))
+    database = _database(settings)
+    run_row, is_new = open_scan_run(settings, paths, database)
+    _announce(run_row, settings, is_new=is_new)
+    _follow_elsewhere(settings, database, run_row, scan_writer(database, run_row, settings), wait=wait)
+
+
+@app.command()
+@_guarded
+def worker(
+    concurrency: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Processes. [NIGHTLABEL_WORKERS; one a CPU]")
+    ] = None,
+    db: Db = None,
+    broker: Broker = None,
+) -> None:
+    """Label what is on the queue, until stopped. On as many hosts as there are.
+
+    Example: NIGHTLABEL_BROKER_URL=redis://nas:6379/0 nightlabel worker --concurrency 4
+    """
+    settings = _settings(workers=concurrency, database_url=db, broker_url=broker)
+    from worker.service import serve
+
+    raise typer.Exit(serve(settings))
+
+
+@app.command()
+@_guarded
+def status(db: Db = None, broker: Broker = None) -> None:
+    """Say what is done, waiting and missing, and which workers live.
+
+    Example: nightlabel status
+    """
+    settings = _settings(database_url=db, broker_url=broker)
+    from nightlabel.status import print_status
+
+    print_status(settings, _existing_database(settings), _console())
+
+
+@app.command()
+@_guarded
+def retry(
+    kind: Annotated[
+        list[str] | None, typer.Option(metavar="KIND", help="Only failures of this kind, as in `unreadable`.")
+    ] = None,
+    db: Db = None,
+    broker: Broker = None,
+    workers: Workers = None,
+) -> None:
+    """Label the failed images again: with a broker set, by its workers; else here and now.
+
+    Example: nightlabel retry --kind unreadable --kind vanished
+    """
+    settings = _settings(database_url=db, broker_url=broker, workers=workers)
+    from nightlabel.retry import open_retry_runs
+
+    database = _existing_database(settings)
+    opened = open_retry_runs(settings, database, kind or [])
+    if not opened:
+        typer.echo(f"No image failed{' for that reason' if kind else ''}: there is nothing to retry.")
+    for run_row, writer in opened:
+        if settings.broker_url:
+            _follow_elsewhere(settings, database, run_row, writer, wait=False)
+        else:
+            _follow_here(settings, database, run_row, writer)
+
+
+@app.command()
+@_guarded
+def report(
+    run_id: Annotated[int | None, typer.Option("--run", metavar="ID", help="Which run; the newest by itself.")] = None,
+    as_json: AsJson = False,
+    db: Db = None,
+) -> None:
+    """Show what the night was like.
+
+    Example: nightlabel report --json
+    """
+    from storage.runs import get_run, newest_run
+
+    database = _existing_database(_settings(database_url=db))
+    found = newest_run(database) if run_id is None else get_run(database, run_id)
+    if found is None:
+        which = "no run" if run_id is None else f"no run {run_id}"
+        raise DatabaseError(f"There is {which} in {database.shown}. `nightlabel run PATH` makes one.")
+    _print_report(database, found, as_json=as_json)
+
+
+@app.command()
+@_guarded
+def classify(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Image files.")],
+    as_json: AsJson = False,
+    model: Model = None,
+    precision: Precision = None,
+    engine: EngineOption = None,
+    weights: Weights = None,
+) -> None:
+    """Label a few files here and now: no queue, no database.
+
+    Example: nightlabel classify cat.jpg dog.heic
+    """
+    settings = _settings(model=model, precision=precision, engine=engine, weights=weights)
+    from worker.classify import classify_files
+
+    answers = classify_files(files, settings)
+    if as_json:
+        typer.echo(json.dumps([answer.as_json() for answer in answers], indent=2))
+    else:
+        for answer in answers:
+            typer.echo("\n".join(answer.lines()))
+    refused = sum(not answer.labels for answer in answers)
+    if refused:
+        raise ArchiveError(f"{refused} of {len(answers)} files could not be labelled.")
+
+
+@models_app.callback()
+@_guarded
+def models(
+    context: typer.Context,
+    every: Annotated[bool, typer.Option("--all", help="Every classification model of torchvision.")] = False,
+) -> None:
+    """List the models: parameters, input size, weights, and what is prepared.
+
+    Example: nightlabel models --all
+    """
+    if context.invoked_subcommand:
+        return
+    from nightlabel.models import print_models
+
+    print_models(_settings(), _console(), every=every)
+
+
+@models_app.command("prepare")
+@_guarded
+def prepare_model(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name that `nightlabel models` lists.")],
+    weights: Weights = None,
+) -> None:
+    """Convert a model once, so that workers start in a moment.
+
+    Example: nightlabel models prepare mobilenet_v2
+    """
+    from worker.models import resolve
+
+    ready = resolve(_settings(model=name, weights=weights, engine="openvino"))
+    typer.echo(f"{ready.model.architecture} is prepared in {ready.prepared}.")
+
+
+@db_app.command("upgrade")
+@_guarded
+def upgrade_database(db: Db = None) -> None:
+    """Bring the database to this program's schema. Stop the workers first.
+
+    Example: nightlabel db upgrade --db postgresql://nas/photos
+    """
+    from storage.schema import upgrade
+
+    database = _database(_settings(database_url=db))
+    before, after = upgrade(database)
+    change = f"is at schema {after} already" if before == after else f"went from schema {before or 'none'} to {after}"
+    typer.echo(f"{database.shown} {change}.")
+
+
+def _settings(**given: Any) -> Settings:  # noqa: ANN401 - an option of any type
+    from common.settings import load_settings
+
+    return load_settings(**given)
+
+
+def _database(settings: Settings) -> Database:
+    from storage.database import Database
+
+    return Database(settings.database_url)
+
+
+def _existing_database(settings: Settings) -> Database:
+    """Return the database of a command that only reads: a mistyped name must not make an empty one."""
+    from storage.schema import check_schema
+
+    database = _database(settings)
+    check_schema(database)
+    return database
+
+
+def _console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr)
+
+
+def _announce(run: Run, settings: Settings, *, is_new: bool) -> None:
+    console = _console(stderr=True)
+    verb = "Labelling" if is_new else "Going on with"
+    console.print(f"{verb} {', '.join(run.roots)} (run {run.id})", highlight=False, soft_wrap=True)
+    console.print(f"with {run.model}, on {run.engine}", highlight=False, soft_wrap=True)
+    from common.settings import available_cpus
+
+    if settings.worker_count > available_cpus():
+        console.print(
+            f"{settings.worker_count} workers on {available_cpus()} CPUs take turns: that is no faster.",
+            highlight=False,
+        )
+
+
+def _follow_here(settings: Settings, database: Database, run: Run, manifest: ManifestWriter) -> None:
+    """Follow a run with workers of this machine, and print its report."""
+    from nightlabel.display import make_display
+    from nightlabel.run import everything
+    from storage.runs import progress
+
+    display = make_display(_console(stderr=True))
+    try:
+        with everything(settings, database, run, manifest, display) as follower, display:
+            follower.follow()
+    except KeyboardInterrupt:
+        state = progress(database, run.id)
+        typer.echo(
+            f"Interrupted: {state.labelled:,} of {state.images:,} images have their outcome."
+            " The same command goes on from there.",
+            err=True,
+        )
+        raise
+    _finish(database, run)
+
+
+def _follow_elsewhere(
+    settings: Settings, database: Database, run: Run, manifest: ManifestWriter, *, wait: bool
+) -> None:
+    """Put a run on the queue of workers that run elsewhere, and with `wait` follow it to its end."""
+    from nightlabel.display import make_display
+    from nightlabel.run import everything
+    from storage.runs import progress
+
+    display = make_display(_console(stderr=True))
+    settings = settings.model_copy(update={"workers": 0})
+    with everything(settings, database, run, manifest, display) as follower, display:
+        follower.follow(until_published=not wait)
+    if wait:
+        _finish(database, run)
+        return
+    state = progress(database, run.id)
+    skipped = manifest.enqueued.up_to_date
+    typer.echo(
+        f"Run {run.id}: {state.images:,} images in {state.chunks:,} chunks"
+        f"{f'; {skipped:,} more had their labels already' if skipped else ''}."
+        " `nightlabel status` shows how far it is."
+    )
+
+
+def _finish(database: Database, run: Run) -> None:
+    from storage.runs import get_run, progress
+
+    _print_report(database, get_run(database, run.id) or run, as_json=False)
+    typer.echo()
+    if progress(database, run.id).failed:
+        typer.echo(_list_failures(database, run))
+    typer.echo(f"The labels are in {database.shown}: tables `results` and `labels`.")
+
+
+def _list_failures(database: Database, run: Run) -> str:
+    query = f"select path, error_kind, error from results where run_id = {run.id} and status = 'failed'"  # noqa: S608 - shown, not run
+    client = f"sqlite3 {database.shown}" if database.is_sqlite else "psql"
+    return f'What failed:   {client} "{query}"\nTry it again:  nightlabel retry'
+
+
+def _print_report(database: Database, run: Run, *, as_json: bool) -> None:
+    from report.machine import as_json as figures_as_json
+    from report.night import night_figures
+    from report.terminal import print_report
+
+    night = night_figures(database, run)
+    if as_json:
+        typer.echo(json.dumps(figures_as_json(night), indent=2))
+    else:
+        print_report(night, _console())

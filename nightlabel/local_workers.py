@@ -1,0 +1,106 @@
+"""The worker that `nightlabel run` starts: kept alive, and stopped in good order."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from broker.process import die_with_parent
+from common.errors import ArchiveError, DatabaseError, ModelError, NightlabelError, UsageError, WorkersError
+from common.settings import as_environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from common.settings import Settings
+
+#: Exit statuses with which a worker says that starting it again would not help, and what each means.
+_HOPELESS: dict[int, type[NightlabelError]] = {
+    error.exit_status: error for error in (UsageError, ModelError, DatabaseError, ArchiveError)
+}
+#: A worker that dies is started again after 1, 2, 4, … seconds, up to this many.
+LONGEST_PAUSE_S = 30.0
+#: Deaths in a row, with no chunk done between them, after which the run gives up.
+MAX_DEATHS = 6
+
+
+class LocalWorkers:
+    """One `nightlabel worker` process with a child a CPU."""
+
+    def __init__(self, settings: Settings, log: Path) -> None:
+        self._environment = os.environ | as_environment(settings)
+        self._stop_timeout_s = settings.time_limit_s
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._deaths = 0
+        self._chunks_done = 0
+        self._restart_at = 0.0
+        self.restarts = 0
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                # -P: a folder called `worker` in the current folder must not stand in for ours.
+                [sys.executable, "-P", "-m", "nightlabel", "worker"],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C reaches the run alone, which stops the worker in good order
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, nothing that could wait for a lock
+            )
+
+    def keep_alive(self, chunks_done: int) -> str | None:
+        """Start a dead worker again, after a pause that grows; return a sentence about it when it just died.
+
+        Raises:
+            NightlabelError: of the kind that the worker ended with, if starting it again would not help.
+            WorkersError: it died again and again without getting anything done.
+
+        """
+        if chunks_done > self._chunks_done:
+            self._chunks_done, self._deaths = chunks_done, 0
+        status = self._process.poll() if self._process else None
+        if status is None and self._process is not None:
+            return None
+        if self._process is None:
+            if time.monotonic() >= self._restart_at:
+                self.restarts += 1
+                self.start()
+            return None
+        self._process = None
+        if status in _HOPELESS:
+            raise _HOPELESS[status](f"The worker did not start. {self.last_words()}")
+        self._deaths += 1
+        if self._deaths >= MAX_DEATHS:
+            raise WorkersError(
+                f"The worker died {self._deaths} times in a row and got nothing done; the last time with status"
+                f" {status}. It said: {self.last_words()}"
+            )
+        pause = min(LONGEST_PAUSE_S, 2.0 ** (self._deaths - 1))
+        self._restart_at = time.monotonic() + pause
+        return f"The worker ended with status {status}; starting it again in {pause:.0f} s"
+
+    def stop(self) -> None:
+        """Let the chunks in work end, and the worker with them; kill it if that takes over the time limit."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(self._stop_timeout_s)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def last_words(self) -> str:
+        """Return the end of the worker's log."""
+        lines = self._log.read_text(errors="replace").strip().splitlines()
+        return "\n".join(lines[-5:]).removeprefix("nightlabel worker: ") or "nothing"

@@ -1,0 +1,226 @@
+"""The run that ties the parts together: scan, publish, keep workers alive, and follow to the end."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from broker.app import make_app
+from broker.private_redis import PrivateRedis
+from broker.queue import check_broker, depth
+from common.errors import ArchiveError, BrokerError, DatabaseBusyError
+from nightlabel.local_workers import LocalWorkers
+from producer.enqueue import Enqueued, write_manifest
+from producer.publish import Publisher, QuietWatch
+from producer.scan import find_roots
+from storage.runs import finish_run, open_run, progress
+from storage.schema import ensure_schema
+from worker.models import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from celery import Celery
+
+    from common.settings import Settings
+    from nightlabel.display import Display
+    from storage.database import Database
+    from storage.records import Run
+
+#: Seconds between two looks at a run that has nothing to publish.
+_POLL_S = 0.2
+#: Seconds that Redis or the database may be away before a run gives up. Each try waits a second.
+PATIENCE_S = 120.0
+
+
+class ManifestWriter:
+    """Writes a run's manifest beside the labelling, in a thread of its own."""
+
+    def __init__(self, write: Callable[[Enqueued, threading.Event], None]) -> None:
+        self._write = write
+        self._stop = threading.Event()
+        self._error: Exception | None = None
+        self._thread: threading.Thread | None = None
+        self.enqueued = Enqueued()
+
+    def start(self) -> None:
+        self._error = None
+        self.enqueued = Enqueued()
+        self._thread = threading.Thread(target=self._target, name="manifest", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def check(self) -> None:
+        """Start again after an error of the database that passes; raise every other."""
+        if self.is_running or self._error is None:
+            return
+        if not isinstance(self._error, DatabaseBusyError):
+            raise self._error
+        self.start()  # what is in the manifest already is not added twice
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread:
+            self._thread.join()
+
+    def _target(self) -> None:
+        try:
+            self._write(self.enqueued, self._stop)
+        except Exception as error:  # noqa: BLE001 - carried over to the thread that follows the run
+            self._error = error
+
+
+def open_scan_run(settings: Settings, paths: Sequence[str], database: Database) -> tuple[Run, bool]:
+    """Return the run over these paths, made or taken up again, and whether it is new.
+
+    Everything that can be wrong with the input is found here, before anything is enqueued.
+
+    Raises:
+        ArchiveError: a path is missing or unreadable.
+        ModelError: no such model, or its weights are missing or damaged.
+        DatabaseError: out of reach, or of another version.
+
+    """
+    roots = find_roots(paths)
+    ready = resolve(settings)
+    ensure_schema(database)
+    filters = {"include": list(settings.include), "exclude": list(settings.exclude)}
+    if settings.relabel:
+        filters["relabel"] = ["yes"]
+    return open_run(database, ready.model, engine=ready.engine, roots=roots, filters=filters)
+
+
+def scan_writer(database: Database, run: Run, settings: Settings) -> ManifestWriter:
+    return ManifestWriter(partial(write_manifest, database, run, settings))
+
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """Yield a folder that only this user can enter (mode 0700), and remove it afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="nightlabel-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Follower:
+    """Follows a run until every image has its outcome. One at a time for a run."""
+
+    def __init__(
+        self,
+        app: Celery,
+        database: Database,
+        run: Run,
+        settings: Settings,
+        manifest: ManifestWriter,
+        display: Display,
+    ) -> None:
+        self._app = app
+        self._database = database
+        self._run = run
+        self._publisher = Publisher(app, database, run, settings)
+        self._manifest = manifest
+        self._display = display
+        self._quiet = QuietWatch()
+        self.redis: PrivateRedis | None = None
+        self.workers: LocalWorkers | None = None
+
+    def follow(self, *, until_published: bool = False) -> None:
+        """Publish, look, and publish again what got lost, until the run is finished.
+
+        With `until_published`, only until every chunk is on the queue or done.
+
+        Raises:
+            NightlabelError: something is wrong that waiting does not cure.
+
+        """
+        reconciled = False
+        good_at = time.monotonic()
+        while True:
+            try:
+                self._keep_alive()
+                self._manifest.check()
+                if not reconciled:
+                    self._publisher.reconcile()  # what an earlier run of the same archive left behind
+                    reconciled = True
+                if self._step(until_published=until_published):
+                    return
+                good_at = time.monotonic()
+            except (BrokerError, DatabaseBusyError) as error:
+                if time.monotonic() - good_at > PATIENCE_S:
+                    raise
+                self._display.note(f"{error} Trying again.")
+                time.sleep(1)
+
+    def _keep_alive(self) -> None:
+        if self.redis and not self.redis.is_running():
+            self._display.note("The private Redis ended; starting it again.")
+            self.redis.start()
+        if self.workers:
+            sentence = self.workers.keep_alive(progress(self._database, self._run.id).chunks_done)
+            if sentence:
+                self._display.note(f"{sentence}.")
+
+    def _step(self, *, until_published: bool) -> bool:
+        published = self._publisher.publish_waiting()
+        scanning = self._manifest.is_running
+        state = progress(self._database, self._run.id)
+        self._display.update(state, scanning=scanning)
+        if not scanning:
+            self._refuse_empty(state.images)
+            if until_published and not state.chunks_waiting:
+                return True
+            if state.chunks_done == state.chunks and finish_run(self._database, self._run.id):
+                return True
+        if published:
+            return False
+        if self._quiet.is_quiet(state.chunks_done, depth(self._app)):
+            self._publisher.reconcile()
+        time.sleep(_POLL_S)
+        return False
+
+    def _refuse_empty(self, images: int) -> None:
+        enqueued = self._manifest.enqueued
+        if images or enqueued.up_to_date:
+            return
+        finish_run(self._database, self._run.id)
+        others = f" {enqueued.scan.ignored:,} files there are no images." if enqueued.scan.ignored else ""
+        unread = f" {len(enqueued.scan.unreadable):,} could not be read." if enqueued.scan.unreadable else ""
+        raise ArchiveError(f"There is no image to label in {', '.join(self._run.roots)}.{others}{unread}")
+
+
+@contextmanager
+def everything(
+    settings: Settings, database: Database, run: Run, manifest: ManifestWriter, display: Display
+) -> Iterator[Follower]:
+    """Yield a follower with all that the run needs around it, and stop all of it afterwards.
+
+    With no broker set, Redis is a private one. The workers are this machine's, unless `workers` is 0.
+    """
+    with ExitStack() as stack:
+        folder = stack.enter_context(private_folder())
+        redis = None
+        if settings.broker_url is None:
+            redis = stack.enter_context(PrivateRedis(folder))
+            settings = settings.model_copy(update={"broker_url": redis.url})
+        app = make_app(settings)
+        check_broker(app)
+        workers = LocalWorkers(settings, folder / "worker.log") if settings.worker_count else None
+        if workers:
+            stack.callback(workers.stop)
+            workers.start()
+        stack.callback(manifest.stop)
+        manifest.start()
+        follower = Follower(app, database, run, settings, manifest, display)
+        follower.redis, follower.workers = redis, workers
+        yield follower

@@ -1,0 +1,1 @@
+"""What the night was like: figures from the tables alone, for a terminal and for machines."""
