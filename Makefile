@@ -1,0 +1,54 @@
+# Two commands do everything, set-up included:
+#
+#   make run PHOTOS=<folder>    label the folder, print the report
+#   make test                   run all tests
+#
+# A second call sees from the stamps below that nothing is to be installed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+
+# Weights beside the project serve where no others are named.
+ifneq ($(wildcard ../shared/weights),)
+export NIGHTLABEL_WEIGHTS_DIR ?= $(abspath ../shared/weights)
+endif
+
+.PHONY: run test lint check format clean help
+
+help:
+	@sed -n '1,/^$$/p' Makefile | sed 's/^# \{0,1\}//'
+
+run: $(INSTALLED)
+ifndef PHOTOS
+	$(error Name a folder: make run PHOTOS=~/Pictures)
+endif
+	$(BIN)/nightlabel run $(PHOTOS)
+
+test: $(INSTALLED_DEV)
+	$(BIN)/pytest $(ARGS)
+
+lint: $(INSTALLED_DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED_DEV)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(INSTALLED_DEV): pyproject.toml | $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
