@@ -1,0 +1,98 @@
+"""The `nightlabel` command as a person types it: a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from common.settings import ENV_PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from common.settings import Settings
+
+T = TypeVar("T")
+
+
+class Nightlabel:
+    """Runs `nightlabel …` in a folder, and ends at the close what it started."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.folder = folder
+        self.database = folder / "nightlabel.db"
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
+        self.environment = inherited | {
+            "NIGHTLABEL_WEIGHTS_DIR": str(settings.weights_dir),
+            "NIGHTLABEL_CACHE_DIR": str(settings.cache_dir),
+            "NIGHTLABEL_PRECISION": "fp32",
+            "NIGHTLABEL_WORKERS": "2",
+            "COLUMNS": "120",
+        }
+        self._started: list[subprocess.Popen[str]] = []
+
+    def __call__(self, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        process = self.start(*arguments, **environment)
+        output, errors = process.communicate(timeout=280)
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+    def start(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+        """Start a command and return at once."""
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "nightlabel", *map(str, arguments)],
+            cwd=self.folder,
+            env=self.environment | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self._started.append(process)
+        return process
+
+    def sql(self, query: str) -> list[tuple[Any, ...]]:
+        """Ask the SQLite database, without nightlabel."""
+        connection = sqlite3.connect(self.database, timeout=30)
+        try:
+            return connection.execute(query).fetchall()
+        finally:
+            connection.close()
+
+    def wait_for(self, query: str, enough: int, timeout_s: float = 120) -> int:
+        """Wait until a query's single number is at least `enough`; return it."""
+
+        def reached() -> int | None:
+            try:
+                number = int(self.sql(query)[0][0])
+            except sqlite3.OperationalError:  # no table yet
+                return None
+            return number if number >= enough else None
+
+        return wait_until(reached, timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._started:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)  # its children die with it
+            process.communicate()
+
+
+def wait_until(reached: Callable[[], T | None], timeout_s: float = 60) -> T:
+    """Return what `reached` returns once it is not None."""
+    deadline = time.monotonic() + timeout_s
+    while (result := reached()) is None:
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.02)
+    return result

