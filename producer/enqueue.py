@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from storage.database import Database
     from storage.records import ImageRef, Run
 
-#: Images added in one transaction. The first batch is one chunk, so that labelling begins at once.
+#: Images added in one transaction. The first batch is small and in small chunks, so that every worker begins at
+#: once, and the first labels are there before a whole chunk is done.
 FIRST_BATCH = 64
+FIRST_CHUNK_SIZE = 8
 LARGEST_BATCH = 1000
 
 
@@ -41,10 +43,13 @@ def write_manifest(database: Database, run: Run, settings: Settings, enqueued: E
 
     """
     found = scan(run.roots, settings.include, settings.exclude, counts=enqueued.scan)
+    is_first = True
     for batch in _batches(found):
         if stop.is_set():
             return
-        _add(database, run, batch, settings, enqueued, relabel=settings.relabel)
+        chunk_size = min(settings.chunk_size, FIRST_CHUNK_SIZE if is_first else settings.chunk_size)
+        _add(database, run, batch, enqueued, chunk_size=chunk_size, relabel=settings.relabel)
+        is_first = False
     mark_scanned(database, run.id, skipped=enqueued.up_to_date, ignored=enqueued.scan.ignored)
 
 
@@ -62,20 +67,14 @@ def write_retry_manifest(
     for page in failed_images(database, failed_run, kinds):
         if stop.is_set():
             return
-        _add(database, run, page, settings, enqueued, relabel=True)
+        _add(database, run, page, enqueued, chunk_size=settings.chunk_size, relabel=True)
     mark_scanned(database, run.id, skipped=0, ignored=0)
 
 
 def _add(
-    database: Database,
-    run: Run,
-    batch: list[ImageRef],
-    settings: Settings,
-    enqueued: Enqueued,
-    *,
-    relabel: bool,
+    database: Database, run: Run, batch: list[ImageRef], enqueued: Enqueued, *, chunk_size: int, relabel: bool
 ) -> None:
-    result = add_images(database, run, batch, chunk_size=settings.chunk_size, relabel=relabel)
+    result = add_images(database, run, batch, chunk_size=chunk_size, relabel=relabel)
     enqueued.added += result.added
     enqueued.up_to_date += result.up_to_date
 

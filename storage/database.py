@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event, make_url, text
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from common.errors import DatabaseBusyError, DatabaseError, UsageError
@@ -64,18 +63,26 @@ class Database:
 
     def insert_or_keep(self, table: Table, key: tuple[str, ...]) -> Executable:
         """Return an INSERT that leaves a row alone where the `key` is there already."""
-        insert: Any = (sqlite if self.is_sqlite else postgresql).insert(table)
-        return insert.on_conflict_do_nothing(index_elements=list(key))  # type: ignore[no-any-return]
+        return self._insert(table).on_conflict_do_nothing(index_elements=list(key))  # type: ignore[no-any-return]
 
     def upsert(self, table: Table, key: tuple[str, ...], update: tuple[str, ...]) -> Executable:
         """Return an INSERT that updates the `update` columns where the `key` is there already."""
-        insert: Any = (sqlite if self.is_sqlite else postgresql).insert(table)
+        insert = self._insert(table)
         return insert.on_conflict_do_update(  # type: ignore[no-any-return]
             index_elements=list(key), set_={name: insert.excluded[name] for name in update}
         )
 
     def close(self) -> None:
         self._engine.dispose()
+
+    def _insert(self, table: Table) -> Any:  # noqa: ANN401 - either dialect's INSERT … ON CONFLICT
+        if self.is_sqlite:
+            from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+
+            return insert_sqlite(table)
+        from sqlalchemy.dialects.postgresql import insert as insert_postgres
+
+        return insert_postgres(table)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +43,7 @@ class OpenVinoEngine:
                 "ENABLE_CPU_PINNING": False,
             },
         )
+        _release_pages(model_path.with_suffix(".bin"))
         self._request = compiled.create_infer_request()
         self._input = np.zeros(shape, np.uint8)
         self._request.set_input_tensor(ov.Tensor(self._input, shared_memory=True))
@@ -52,6 +55,23 @@ class OpenVinoEngine:
         self._request.infer()
         probabilities: NDArray[np.float32] = self._request.get_output_tensor(0).data[:count].copy()
         return probabilities
+
+
+def _release_pages(weights: Path) -> None:
+    """Give back the memory in which the weights file is mapped.
+
+    Compiling copied the weights in the layout and precision of the CPU; the mapping stays, and would count as
+    46 MB of every worker's memory. The pages are clean: one that is needed after all is read again.
+    Source: madvise(2), MADV_DONTNEED.
+    """
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None)
+    with open("/proc/self/maps") as mappings:
+        for mapping in mappings:
+            if mapping.rstrip().endswith(str(weights)):
+                start, end = (int(address, 16) for address in mapping.split()[0].split("-"))
+                libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), mmap.MADV_DONTNEED)
 
 
 def cpu_has_bf16() -> bool:
