@@ -21,7 +21,19 @@ SQLITE_BUSY_TIMEOUT_S = 30
 #: Postgres is given up on after this long without an answer to a connection attempt.
 POSTGRES_CONNECT_TIMEOUT_S = 10
 
-_BUSY = ("locked", "busy", "the database system is starting up", "shutting down", "terminating connection")
+#: What a driver says of troubles that waiting does not end, and what does. https://sqlite.org/rescode.html
+_LASTING = (
+    (("is full", "No space"), "Free some space and type the same command again; nothing is lost."),
+    (
+        ("unable to open database file",),
+        "Does its folder exist, and may this user write to it? NIGHTLABEL_DATABASE_URL or --db names another.",
+    ),
+    (("readonly database",), "May this user write to the file and its folder?"),
+    (("not a database", "malformed"), "Name another file, or restore this one from a backup."),
+    (("disk I/O error",), "Is the disk well, and local? SQLite does not work over a network."),
+    (("authentication failed", "does not exist"), "Is NIGHTLABEL_DATABASE_URL (or --db) right?"),
+)
+_PASSING = "Is NIGHTLABEL_DATABASE_URL (or --db) right, and is the server up?"
 
 
 class Database:
@@ -88,25 +100,14 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except OperationalError as error:
-            reason = str(error.orig).strip().splitlines()[0]
-            if any(sign in reason for sign in _BUSY):
-                raise DatabaseBusyError(f"The database {self.shown} is busy: {reason}.") from error
-            raise DatabaseError(f"The database {self.shown} does not answer: {_advice(reason)}") from error
         except DBAPIError as error:
-            if error.connection_invalidated:
-                raise DatabaseBusyError(f"The connection to {self.shown} broke: {error.orig}") from error
+            reason = str(error.orig).strip().splitlines()[0]
+            advice = next((advice for signs, advice in _LASTING if any(sign in reason for sign in signs)), None)
+            if advice:
+                raise DatabaseError(f"The database {self.shown}: {reason}. {advice}") from error
+            if isinstance(error, OperationalError) or error.connection_invalidated:
+                raise DatabaseBusyError(f"The database {self.shown} does not answer: {reason}. {_PASSING}") from error
             raise
-
-
-def _advice(reason: str) -> str:
-    if "full" in reason or "No space" in reason:
-        return f"{reason}. Free some space and run the same command again; nothing is lost."
-    if "unable to open database file" in reason:
-        return f"{reason}. Does its folder exist, and may this user write to it?"
-    if "readonly" in reason:
-        return f"{reason}. May this user write to the file and its folder?"
-    return f"{reason}. Is NIGHTLABEL_DATABASE_URL (or --db) right, and is the server up?"
 
 
 def _create_engine(url: URL) -> Engine:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from storage.records import Preprocessing
 
-#: Pillow's decoders that may touch a user's file. Never EPS, which runs a program.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
+#: Pillow's decoders that may touch a user's file. Never EPS, which runs a program. JPEG's opens MPO too.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
 #: A picture's size is checked here, before decoding, against the user's own limit.
 Image.MAX_IMAGE_PIXELS = None
@@ -70,9 +70,7 @@ def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decode
 
 
 def _decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decoded:
-    if data[4:8] == b"ftyp":
-        _enable_heif()
-    with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+    with Image.open(io.BytesIO(data), formats=_formats(data)) as picture:
         width, height = picture.size
         if width * height > max_pixels:
             raise ImageError(
@@ -124,8 +122,11 @@ def _orientation(picture: Image.Image) -> int:
     return orientation if orientation in range(1, _MAX_ORIENTATION + 1) else 1
 
 
-def _enable_heif() -> None:
-    """Let Pillow read HEIC: from the first one on, since few archives hold any."""
+def _formats(data: bytes) -> tuple[str, ...]:
+    """Return the formats to try; HEIC's decoder is loaded when the first such file comes, if ever."""
+    if data[4:8] != b"ftyp":  # ISO base media: HEIC, AVIF, and films
+        return FORMATS
     import pillow_heif
 
     pillow_heif.register_heif_opener()
+    return (*FORMATS, "HEIF")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import resource
+import signal
 import socket
 import sys
 from collections import OrderedDict
@@ -21,12 +22,16 @@ from storage.runs import get_run, unfinished_runs
 from worker.models import resolve, resolve_recorded
 
 if TYPE_CHECKING:
+    from common.errors import DatabaseError
     from common.settings import Settings
     from storage.records import Run
     from worker.labelling import Labeller
     from worker.models import ReadyModel
 
 logger = logging.getLogger(__name__)
+
+#: How a child tells the main process to end, since the database is in a trouble that lasts.
+DATABASE_TROUBLE = signal.SIGUSR2
 
 #: Models that a process keeps warm; one is the rule, two while one run follows another.
 _WARM_MODELS = 2
@@ -89,6 +94,15 @@ class WorkerProcess:
             rss_bytes=self._psutil.memory_info().rss,
             peak_rss_bytes=peak if sys.platform == "darwin" else peak * 1024,
         )
+
+    def end_worker(self, error: DatabaseError) -> None:
+        """Have the worker's main process end, with the error's exit status.
+
+        For a trouble that lasts, like a full disk: taking more chunks would serve nobody, and whoever keeps the
+        worker alive learns from the status what is the matter.
+        """
+        logger.critical("The worker ends. %s", error)
+        os.kill(os.getppid(), DATABASE_TROUBLE)
 
     @cached_property
     def _psutil(self) -> psutil.Process:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from celery.signals import celeryd_init, worker_process_init
+from celery.signals import celeryd_init, worker_process_init, worker_ready
+from celery.worker import state
 
 from broker.app import LABEL_CHUNK, make_app
 from broker.process import die_with_parent
-from common.errors import NightlabelError
+from common.errors import DatabaseError, NightlabelError
 from storage.database import Database
 from storage.runs import unfinished_runs
 from storage.schema import ensure_schema
 from worker import task
 from worker.models import check_configured, resolve_recorded
-from worker.process import WorkerProcess
+from worker.process import DATABASE_TROUBLE, WorkerProcess
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -37,34 +39,47 @@ def make_worker_app(settings: Settings) -> Celery:
     app.set_current()
     for variable in _ONE_THREAD:
         os.environ.setdefault(variable, "1")
-    process: list[WorkerProcess] = []  # one, made after the fork
+    processes: list[WorkerProcess] = []  # one, made after the fork
 
     def this_process() -> WorkerProcess:
-        if not process:
-            process.append(WorkerProcess(settings))
-        return process[0]
+        if not processes:
+            processes.append(WorkerProcess(settings))
+        return processes[0]
 
     @app.task(name=LABEL_CHUNK)  # type: ignore[untyped-decorator]  # Celery has no types
     def label_chunk(run_id: int, chunk_id: int, attempt: int, images: list[tuple[int, str]]) -> None:
         task.label_chunk(this_process(), run_id, chunk_id, attempt, images)
 
-    @celeryd_init.connect(weak=False)  # type: ignore[untyped-decorator]
-    def check(**_: Any) -> None:  # noqa: ANN401 - whatever Celery sends along
-        try:
-            check_start(settings)
-        except NightlabelError as error:
-            print(f"nightlabel worker: {error}", file=sys.stderr)  # noqa: T201 - for people
-            raise SystemExit(error.exit_status) from error
-
-    @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
-    def warm_up(**_: Any) -> None:  # noqa: ANN401
-        die_with_parent()  # a worker that is killed leaves no children behind
-        try:
-            this_process().warm_up()
-        except NightlabelError as error:
-            logger.error("Not warm yet. %s", error)  # noqa: TRY400 - each task will try, and say so
-
+    celeryd_init.connect(lambda **_: _check_or_exit(settings), weak=False)
+    worker_ready.connect(lambda **_: _listen_to_children(), weak=False)
+    worker_process_init.connect(lambda **_: _begin(this_process()), weak=False)
     return app
+
+
+def _check_or_exit(settings: Settings) -> None:
+    try:
+        check_start(settings)
+    except NightlabelError as error:
+        print(f"nightlabel worker: {error}", file=sys.stderr)  # noqa: T201 - for people
+        raise SystemExit(error.exit_status) from error
+
+
+def _listen_to_children() -> None:
+    """End with the status of a database error when a child says that there is one which lasts."""
+
+    def end(*_: object) -> None:
+        state.should_stop = DatabaseError.exit_status  # Celery ends with it once its chunks in work are done
+
+    signal.signal(DATABASE_TROUBLE, end)
+
+
+def _begin(process: WorkerProcess) -> None:
+    """Prepare a labelling process, right after the fork."""
+    die_with_parent()  # a worker that is killed leaves no children behind
+    try:
+        process.warm_up()
+    except NightlabelError as error:
+        logger.error("Not warm yet. %s", error)  # noqa: TRY400 - each task will try, and say so
 
 
 def check_start(settings: Settings) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 
-from common.errors import DatabaseError, ModelError
+from common.errors import DatabaseBusyError, DatabaseError, ModelError
 from storage.outcomes import claim, store, store_one, stored_images, suspect
 from storage.records import ChunkImage
 
@@ -53,6 +53,8 @@ def label_chunk(
         raise Reject(error, requeue=True) from error
     except (DatabaseError, ModelError) as error:
         logger.error("Chunk %d goes back to the queue in %d s. %s", chunk_id, PAUSE_S, error)  # noqa: TRY400
+        if isinstance(error, DatabaseError) and not isinstance(error, DatabaseBusyError):
+            process.end_worker(error)
         time.sleep(PAUSE_S)
         raise Reject(error, requeue=True) from error
 

@@ -72,10 +72,10 @@ def choose_precision(wanted: str, engine: str) -> str:
         return "fp32"
     if engine == "torch":
         return "bf16"  # torch computes in it everywhere, though not everywhere faster
-    from worker.engines.openvino import cpu_has_bf16
+    from worker.engines.openvino import NO_BF16, cpu_has_bf16
 
     if cpu_has_bf16():
         return "bf16"
     if wanted == "auto":
         return "fp32"
-    raise ModelError("This CPU has no bf16 (AVX512-BF16 or AMX). Use --precision fp32, or auto.")
+    raise ModelError(NO_BF16)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from common.errors import ModelError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -21,6 +23,9 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # 
 
 import openvino as ov  # noqa: E402
 
+#: AVX512-BF16 and AMX are what OpenVINO computes bf16 with.
+NO_BF16 = "This CPU has no bf16 (AVX512-BF16 or AMX). Use --precision fp32, or auto."
+
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
 
 
@@ -28,6 +33,14 @@ class OpenVinoEngine:
     """A prepared model, compiled for one core and for batches of one size."""
 
     def __init__(self, model_path: Path, precision: str, batch_size: int) -> None:
+        """Load and compile.
+
+        Raises:
+            ModelError: the CPU does not compute in this precision; OpenVINO would take another without a word.
+
+        """
+        if precision == "bf16" and not cpu_has_bf16():
+            raise ModelError(NO_BF16)
         network = ov.Core().read_model(model_path)
         _, height, width, channels = network.input(0).partial_shape
         shape = (batch_size, height.get_length(), width.get_length(), channels.get_length())
