@@ -31,7 +31,6 @@ class Nightlabel:
         self.environment = inherited | {
             "NIGHTLABEL_WEIGHTS_DIR": str(settings.weights_dir),
             "NIGHTLABEL_CACHE_DIR": str(settings.cache_dir),
-            "NIGHTLABEL_PRECISION": "fp32",
             "NIGHTLABEL_WORKERS": "2",
             "COLUMNS": "120",
         }

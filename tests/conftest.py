@@ -130,13 +130,19 @@ def redis(short_folder: Path) -> Iterator[PrivateRedis]:
         yield server
 
 
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> str:
+    """Name an empty Postgres database of the test's own."""
+    return postgres.create_database(f"t{uuid.uuid4().hex}")
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Name an empty database: each test that asks for it runs on SQLite and on Postgres."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'night.db'}"
-    server: PostgresServer = request.getfixturevalue("postgres")
-    return server.create_database(f"t{uuid.uuid4().hex}")
+    url: str = request.getfixturevalue("postgres_url")
+    return url
 
 
 @pytest.fixture

@@ -1,0 +1,269 @@
+"""`nightlabel run`, as a person types it: real photos, real weights, real workers."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.command import Nightlabel
+
+#: At least so many of the 125 photos must be right, first and in the first three; and torchvision fp32's own counts.
+_RIGHT = {"resnet18": (100, 113), "mobilenet_v2": (102, 115)}
+
+
+def _one_outcome_each(nightlabel: Nightlabel, images: int) -> None:
+    """Nothing lost, nothing twice: manifest and outcomes agree, and every chunk is done."""
+    assert nightlabel.sql("select count(*) from manifest") == [(images,)]
+    assert nightlabel.sql("select count(*), count(distinct path) from results") == [(images, images)]
+    assert nightlabel.sql("select count(*), sum(images), sum(ok) + sum(failed) from chunks where done_at is null") == [
+        (0, None, None)
+    ]
+    assert nightlabel.sql("select sum(images), sum(ok) + sum(failed) from chunks") == [(images, images)]
+
+
+def _children(process: subprocess.Popen[str], *, of_worker: bool = False) -> list[psutil.Process]:
+    """Return the worker's main process, or the processes that label, below a `nightlabel run`."""
+    mains = [child for child in psutil.Process(process.pid).children() if "worker" in " ".join(child.cmdline())]
+    return [grandchild for main in mains for grandchild in main.children()] if of_worker else mains
+
+
+@pytest.mark.parametrize("model", ["resnet18", "mobilenet_v2"])
+def test_real_photos_get_the_right_labels(nightlabel: Nightlabel, photos: Path, model: str) -> None:
+    done = nightlabel("run", photos, "--model", model)
+
+    assert done.returncode == 0, done.stderr
+    _one_outcome_each(nightlabel, 125)
+    top_3 = {
+        os.path.basename(path): labels
+        for path, *labels in nightlabel.sql("select path, label_1, label_2, label_3 from results where status = 'ok'")
+    }
+    with (photos / "truth.csv").open() as file:
+        truth = [(row["file"], row["label"]) for row in csv.DictReader(file)]
+    first = sum(top_3[file][0] == label for file, label in truth)
+    among = sum(label in top_3[file] for file, label in truth)
+    assert (first, among) >= _RIGHT[model]
+    assert among >= _RIGHT[model][1]
+
+
+def test_the_report_at_the_end_counts_what_the_tables_hold(nightlabel: Nightlabel, photos: Path) -> None:
+    done = nightlabel("run", photos)
+
+    assert "125: 125 labelled, 0 failed" in done.stdout
+    figures = json.loads(nightlabel("report", "--json").stdout)
+    assert figures["images"] == {
+        "total": 125,
+        "ok": 125,
+        "failed": 0,
+        "missing": 0,
+        "already_labelled": 0,
+        "not_images": 1,  # truth.csv
+    }
+    assert sum(worker["images"] for worker in figures["workers"]) == 125
+
+
+def test_progress_is_plain_lines_where_there_is_no_terminal(nightlabel: Nightlabel, photos: Path) -> None:
+    done = nightlabel("run", photos)
+
+    assert re.search(r"^\d+ of \d+ images", done.stderr, re.MULTILINE)
+    assert "\x1b" not in done.stderr + done.stdout
+
+
+def test_a_second_run_labels_only_what_is_new_or_changed(
+    nightlabel: Nightlabel, archive: Callable[[int], Path], photos: Path
+) -> None:
+    folder = archive(20)
+    nightlabel("run", folder)
+    changed = folder / "000" / "00003.jpg"
+    shutil.copyfile(sorted(photos.glob("*.jpg"))[50], changed)
+    shutil.copyfile(sorted(photos.glob("*.jpg"))[51], folder / "new.jpg")
+
+    done = nightlabel("run", folder)
+
+    assert "2: 2 labelled, 0 failed" in done.stdout
+    assert "19 more had their labels already" in done.stdout
+    assert nightlabel.sql("select count(*) from results where run_id = 2") == [(2,)]
+    assert nightlabel.sql("select count(*) from results") == [(21,)]
+
+
+def test_relabel_labels_everything_again(nightlabel: Nightlabel, archive: Callable[[int], Path]) -> None:
+    folder = archive(10)
+    nightlabel("run", folder)
+
+    done = nightlabel("run", folder, "--relabel")
+
+    assert "10: 10 labelled" in done.stdout
+    assert nightlabel.sql("select count(*), min(run_id) from results") == [(10, 2)]
+
+
+def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(
+    nightlabel: Nightlabel, archive: Callable[[int], Path]
+) -> None:
+    folder = archive(500)
+    first = nightlabel.start("run", folder)
+    nightlabel.wait_for("select count(*) from outcomes", 40)
+    processes = psutil.Process(first.pid).children(recursive=True)
+
+    first.send_signal(signal.SIGINT)
+    _, errors = first.communicate(timeout=60)
+
+    assert first.returncode == 130
+    assert "The same command goes on from there" in errors
+    assert "Traceback" not in errors
+    assert not psutil.wait_procs(processes, timeout=5)[1]
+    labelled = nightlabel.sql("select count(*) from outcomes")[0][0]
+    assert 0 < labelled < 500
+
+    again = nightlabel("run", folder)
+
+    assert again.returncode == 0, again.stderr
+    assert "Going on with" in again.stderr
+    _one_outcome_each(nightlabel, 500)
+    assert nightlabel.sql("select count(*) from runs") == [(1,)]
+
+
+def test_a_killed_worker_costs_no_image(nightlabel: Nightlabel, archive: Callable[[int], Path]) -> None:
+    """SIGKILL to the whole worker in mid-run: another one starts, and the run ends as if nothing had been."""
+    process = nightlabel.start("run", archive(400))
+    nightlabel.wait_for("select count(*) from outcomes", 60)
+    (main,) = _children(process)
+    labelling = main.children()
+
+    main.kill()
+    _, gone = psutil.wait_procs(labelling, timeout=10)
+    output, errors = process.communicate(timeout=240)
+
+    assert not gone  # the kernel killed them with their parent
+    assert process.returncode == 0, errors
+    assert "starting it again" in errors
+    _one_outcome_each(nightlabel, 400)
+    assert nightlabel.sql("select count(*) from results where status != 'ok'") == [(0,)]
+    assert "400: 400 labelled, 0 failed" in output
+
+
+def test_a_killed_child_costs_no_image(nightlabel: Nightlabel, archive: Callable[[int], Path]) -> None:
+    """SIGKILL to one labelling process in mid-inference: its chunk is labelled by another."""
+    process = nightlabel.start("run", archive(400))
+    nightlabel.wait_for("select count(*) from outcomes", 60)
+
+    _children(process, of_worker=True)[0].kill()
+    _, errors = process.communicate(timeout=240)
+
+    assert process.returncode == 0, errors
+    _one_outcome_each(nightlabel, 400)
+    assert nightlabel.sql("select count(*) from results where status != 'ok'") == [(0,)]
+
+
+def test_a_run_that_is_killed_leaves_no_process_behind(nightlabel: Nightlabel, archive: Callable[[int], Path]) -> None:
+    process = nightlabel.start("run", archive(400))
+    nightlabel.wait_for("select count(*) from outcomes", 10)
+    processes = psutil.Process(process.pid).children(recursive=True)
+
+    process.kill()
+
+    assert len(processes) >= 4  # redis, the worker, two labelling
+    assert not psutil.wait_procs(processes, timeout=10)[1]
+
+
+def test_a_redis_that_is_killed_is_started_again(nightlabel: Nightlabel, archive: Callable[[int], Path]) -> None:
+    process = nightlabel.start("run", archive(300))
+    nightlabel.wait_for("select count(*) from outcomes", 20)
+    (server,) = [child for child in psutil.Process(process.pid).children() if "redis-server" in child.name()]
+
+    server.kill()
+    _, errors = process.communicate(timeout=240)
+
+    assert process.returncode == 0, errors
+    assert "The private Redis ended; starting it again" in errors
+    _one_outcome_each(nightlabel, 300)
+
+
+def test_a_file_that_vanishes_in_mid_run_fails_alone(nightlabel: Nightlabel, archive: Callable[[int], Path]) -> None:
+    folder = archive(300)
+    process = nightlabel.start("run", folder)
+    nightlabel.wait_for("select count(*) from manifest", 300)
+
+    (folder / "005" / "00299.jpg").unlink()
+    output, errors = process.communicate(timeout=240)
+
+    assert process.returncode == 0, errors
+    assert nightlabel.sql("select path, error_kind from results where status = 'failed'") == [
+        (str(folder / "005" / "00299.jpg"), "vanished")
+    ]
+    assert "vanished" in output
+
+
+def test_failures_are_counted_and_the_report_says_how_to_list_and_retry_them(
+    nightlabel: Nightlabel, archive: Callable[[int], Path]
+) -> None:
+    folder = archive(5)
+    (folder / "words.jpg").write_text("no picture at all")
+    whole = (folder / "000" / "00000.jpg").read_bytes()
+    (folder / "half.jpg").write_bytes(whole[: len(whole) // 2])
+
+    done = nightlabel("run", folder)
+
+    assert done.returncode == 0
+    kinds = dict(nightlabel.sql("select error_kind, path from results where status = 'failed'"))
+    assert kinds == {"not_an_image": str(folder / "words.jpg"), "truncated": str(folder / "half.jpg")}
+    assert "7: 5 labelled, 2 failed" in done.stdout
+    query = re.search(r'sqlite3 (\S+) "(.*)"', done.stdout)
+    assert query
+    assert len(nightlabel.sql(query[2])) == 2
+    assert "nightlabel retry" in done.stdout
+
+
+def test_retry_labels_what_was_mended_meanwhile(nightlabel: Nightlabel, archive: Callable[[int], Path]) -> None:
+    folder = archive(5)
+    mended = folder / "mended.jpg"
+    whole = (folder / "000" / "00000.jpg").read_bytes()
+    mended.write_bytes(whole[: len(whole) // 2])
+    nightlabel("run", folder)
+    mended.write_bytes(whole)
+
+    done = nightlabel("retry", "--kind", "truncated")
+
+    assert done.returncode == 0, done.stderr
+    assert nightlabel.sql(f"select status from results where path = '{mended}'") == [("ok",)]
+    assert nightlabel.sql("select count(*) from results") == [(6,)]
+    assert "nothing to retry" in nightlabel("retry").stdout
+
+
+def test_what_is_not_asked_for_is_left_out(nightlabel: Nightlabel, archive: Callable[[int], Path]) -> None:
+    folder = archive(60)
+    for hidden in (".trash", "@eaDir"):
+        shutil.copytree(folder / "001", folder / hidden)
+
+    nightlabel("run", folder, "--exclude", "0001*.jpg", "--include", "*.JPG")
+
+    assert nightlabel.sql("select count(*) from results") == [(50,)]
+
+
+def test_random_weights_are_said_to_be_random_wherever_labels_are_shown(
+    nightlabel: Nightlabel, archive: Callable[[int], Path]
+) -> None:
+    done = nightlabel("run", archive(3), "--weights", "random", "--model", "shufflenet_v2_x1_0")
+
+    assert done.returncode == 0, done.stderr
+    assert "RANDOM" in done.stderr
+    assert "RANDOM" in done.stdout
+    assert nightlabel.sql("select distinct weights from results") == [("random",)]
+    assert json.loads(nightlabel("report", "--json").stdout)["run"]["model"]["random_weights"] is True
+
+
+def test_nothing_but_the_database_is_left_in_the_folder(nightlabel: Nightlabel, archive: Callable[[int], Path]) -> None:
+    nightlabel("run", archive(3))
+
+    assert sorted(path.name for path in nightlabel.folder.iterdir()) == ["nightlabel.db"]
