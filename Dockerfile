@@ -1,0 +1,31 @@
+# The command `nightlabel`, with everything that it needs but the weights.
+FROM python:3.11-slim
+
+# libgomp: torch, when a model is prepared.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends libgomp1 \
+ && rm -rf /var/lib/apt/lists/*
+
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY nightlabel nightlabel
+COPY report report
+COPY producer producer
+COPY worker worker
+COPY broker broker
+COPY storage storage
+COPY common common
+
+# Preparing a model needs torch, but no GPU: the CPU build is a tenth of the size.
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+RUN pip install --no-cache-dir --extra-index-url ${TORCH_INDEX} .
+
+# Celery refuses less and trusts more than it should as root.
+RUN useradd --create-home nightlabel \
+ && install -d -o nightlabel /models
+USER nightlabel
+WORKDIR /home/nightlabel
+ENV NIGHTLABEL_CACHE_DIR=/models
+
+ENTRYPOINT ["nightlabel"]
+CMD ["--help"]
