@@ -57,5 +57,11 @@ class WorkersError(NightlabelError):
     exit_status = 7
 
 
+class FollowedError(NightlabelError):
+    """Another command follows the run already."""
+
+    exit_status = 8
+
+
 #: Ctrl-C or SIGTERM: 128 + SIGINT, as shells have it.
 INTERRUPTED_EXIT_STATUS = 130

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
 import tempfile
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from broker.app import make_app
 from broker.private_redis import PrivateRedis
 from broker.queue import check_broker, depth
-from common.errors import ArchiveError, BrokerError, DatabaseBusyError
+from common.errors import ArchiveError, BrokerError, DatabaseBusyError, DatabaseError, FollowedError
 from nightlabel.local_workers import LocalWorkers
 from producer.enqueue import Enqueued, write_manifest
 from producer.publish import Publisher, QuietWatch
 from producer.scan import find_roots
-from storage.runs import finish_run, open_run, progress
+from storage.runs import follow, open_run, progress, unfollow
 from storage.schema import ensure_schema
 from worker.models import resolve
 
@@ -35,6 +40,10 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at a run that has nothing to publish.
 _POLL_S = 0.2
+#: A look at a run of many chunks takes longer; then the pause is this many times as long.
+_LOOKING_SHARE = 20
+#: Seconds between two signs of life of a follower. One that was not heard of for four times as long is gone.
+FOLLOW_EVERY_S = 5.0
 #: Seconds that Redis or the database may be away before a run gives up. Each try waits a second.
 PATIENCE_S = 120.0
 
@@ -48,6 +57,7 @@ class ManifestWriter:
         self._error: Exception | None = None
         self._thread: threading.Thread | None = None
         self.enqueued = Enqueued()
+        self.is_complete = False
 
     def start(self) -> None:
         self._error = None
@@ -55,16 +65,13 @@ class ManifestWriter:
         self._thread = threading.Thread(target=self._target, name="manifest", daemon=True)
         self._thread.start()
 
-    @property
-    def is_running(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
-
     def check(self) -> None:
         """Start again after an error of the database that passes; raise every other."""
-        if self.is_running or self._error is None:
+        error = self._error
+        if error is None:
             return
-        if not isinstance(self._error, DatabaseBusyError):
-            raise self._error
+        if not isinstance(error, DatabaseBusyError):
+            raise error
         self.start()  # what is in the manifest already is not added twice
 
     def stop(self) -> None:
@@ -75,6 +82,7 @@ class ManifestWriter:
     def _target(self) -> None:
         try:
             self._write(self.enqueued, self._stop)
+            self.is_complete = not self._stop.is_set()
         except Exception as error:  # noqa: BLE001 - carried over to the thread that follows the run
             self._error = error
 
@@ -132,15 +140,18 @@ class Follower:
         self._manifest = manifest
         self._display = display
         self._quiet = QuietWatch()
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self._heard_at = 0.0
         self.redis: PrivateRedis | None = None
         self.workers: LocalWorkers | None = None
 
     def follow(self, *, until_published: bool = False) -> None:
-        """Publish, look, and publish again what got lost, until the run is finished.
+        """Publish, look, and publish again what got lost, until every image has its outcome.
 
         With `until_published`, only until every chunk is on the queue or done.
 
         Raises:
+            FollowedError: another command follows this run.
             NightlabelError: something is wrong that waiting does not cure.
 
         """
@@ -148,7 +159,7 @@ class Follower:
         good_at = time.monotonic()
         while True:
             try:
-                self._keep_alive()
+                self.claim()
                 self._manifest.check()
                 if not reconciled:
                     self._publisher.reconcile()  # what an earlier run of the same archive left behind
@@ -161,39 +172,67 @@ class Follower:
                     raise
                 self._display.note(f"{error} Trying again.")
                 time.sleep(1)
+                self._keep_redis_alive()
 
-    def _keep_alive(self) -> None:
+    def claim(self) -> None:
+        """Say that this process follows the run; two would publish the same chunks over and over.
+
+        Raises:
+            FollowedError: another process does.
+
+        """
+        if time.monotonic() - self._heard_at < FOLLOW_EVERY_S:
+            return
+        other = follow(self._database, self._run.id, self._name, patience=timedelta(seconds=4 * FOLLOW_EVERY_S))
+        if other and not self._is_dead(other):
+            raise FollowedError(f"Run {self._run.id} is followed by {other} already. Wait for it, or end that process.")
+        if other:
+            unfollow(self._database, self._run.id, other)
+            follow(self._database, self._run.id, self._name, patience=timedelta())
+        self._heard_at = time.monotonic()
+
+    def release(self) -> None:
+        """Let the next command follow the run at once."""
+        with suppress(DatabaseError):  # then it waits until this process is seen to be gone
+            unfollow(self._database, self._run.id, self._name)
+
+    def _is_dead(self, follower: str) -> bool:
+        """Tell whether a follower was a process of this host that has ended; of other hosts nobody here knows."""
+        host, _, pid = follower.rpartition(":")
+        return host == socket.gethostname() and not psutil.pid_exists(int(pid))
+
+    def _keep_redis_alive(self) -> None:
         if self.redis and not self.redis.is_running():
             self._display.note("The private Redis ended; starting it again.")
             self.redis.start()
-        if self.workers:
-            sentence = self.workers.keep_alive(progress(self._database, self._run.id).chunks_done)
-            if sentence:
-                self._display.note(f"{sentence}.")
 
     def _step(self, *, until_published: bool) -> bool:
+        """Do what there is to do now; return whether the run has come to its end."""
         published = self._publisher.publish_waiting()
-        scanning = self._manifest.is_running
+        scanned = self._manifest.is_complete  # before the counting: afterwards it may be complete, and not counted
+        begun = time.monotonic()
         state = progress(self._database, self._run.id)
-        self._display.update(state, scanning=scanning)
-        if not scanning:
+        took = time.monotonic() - begun
+        self._display.update(state, scanning=not scanned)
+        if scanned:
             self._refuse_empty(state.images)
-            if until_published and not state.chunks_waiting:
+            if state.chunks_done == state.chunks or (until_published and not state.chunks_waiting):
                 return True
-            if state.chunks_done == state.chunks and finish_run(self._database, self._run.id):
-                return True
-        if published:
-            return False
+        if self.workers:
+            sentence = self.workers.keep_alive(state.chunks_done)
+            if sentence:
+                self._display.note(f"{sentence}.")
+        self._keep_redis_alive()
         if self._quiet.is_quiet(state.chunks_done, depth(self._app)):
             self._publisher.reconcile()
-        time.sleep(_POLL_S)
+        if not published:
+            time.sleep(max(_POLL_S, took * _LOOKING_SHARE))
         return False
 
     def _refuse_empty(self, images: int) -> None:
         enqueued = self._manifest.enqueued
         if images or enqueued.up_to_date:
             return
-        finish_run(self._database, self._run.id)
         others = f" {enqueued.scan.ignored:,} files there are no images." if enqueued.scan.ignored else ""
         unread = f" {len(enqueued.scan.unreadable):,} could not be read." if enqueued.scan.unreadable else ""
         raise ArchiveError(f"There is no image to label in {', '.join(self._run.roots)}.{others}{unread}")
@@ -215,12 +254,14 @@ def everything(
             settings = settings.model_copy(update={"broker_url": redis.url})
         app = make_app(settings)
         check_broker(app)
+        follower = Follower(app, database, run, settings, manifest, display)
+        stack.callback(follower.release)
+        follower.claim()
         workers = LocalWorkers(settings, folder / "worker.log") if settings.worker_count else None
         if workers:
             stack.callback(workers.stop)
             workers.start()
         stack.callback(manifest.stop)
         manifest.start()
-        follower = Follower(app, database, run, settings, manifest, display)
         follower.redis, follower.workers = redis, workers
         yield follower

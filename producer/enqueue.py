@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from producer.scan import ScanCounts, scan
 from storage.manifest import add_images, failed_images
-from storage.runs import mark_scanned
+from storage.runs import begin_scan, mark_scanned
 
 if TYPE_CHECKING:
     import threading
@@ -42,6 +42,7 @@ def write_manifest(database: Database, run: Run, settings: Settings, enqueued: E
         DatabaseError: nothing of the last batch is stored; the same run goes on from there.
 
     """
+    begin_scan(database, run.id)
     found = scan(run.roots, settings.include, settings.exclude, counts=enqueued.scan)
     is_first = True
     for batch in _batches(found):
@@ -64,6 +65,7 @@ def write_retry_manifest(
     kinds: Sequence[str],
 ) -> None:
     """Add to the run's manifest the images that another run left `failed`, of these kinds or of any."""
+    begin_scan(database, run.id)
     for page in failed_images(database, failed_run, kinds):
         if stop.is_set():
             return

@@ -21,7 +21,7 @@ def as_json(night: NightFigures) -> JsonObject:
             "state": run.state,
             "roots": list(run.roots),
             "created_at": _instant(run.created_at),
-            "finished_at": _instant(run.finished_at),
+            "finished_at": _instant(night.last_done_at) if run.state == "finished" else None,
             "engine": run.engine,
             "model": {
                 "name": run.model.architecture,

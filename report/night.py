@@ -51,6 +51,7 @@ class NightFigures:
     stages: dict[str, Percentiles]
     failures: tuple[FailureCount, ...]
     workers: tuple[WorkerFigures, ...]
+    last_done_at: datetime | None  #: when the newest chunk was done
 
     @property
     def images_per_second(self) -> float | None:
@@ -72,6 +73,7 @@ def night_figures(database: Database, run: Run) -> NightFigures:
         stages={stage: figures for stage, figures in stages.items() if figures},
         failures=tuple(failures_by_kind(database, run.id)),
         workers=_by_worker(database, timings),
+        last_done_at=timings[-1].done_at if timings else None,
     )
 
 

@@ -77,7 +77,6 @@ class Run:
     roots: tuple[str, ...]  #: absolute, none inside another
     state: RunState
     created_at: datetime
-    finished_at: datetime | None
     skipped: int  #: images that already had an outcome
     ignored: int  #: files that are no images, by their content
 

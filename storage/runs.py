@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, func, insert, select, update
+from sqlalchemy import and_, case, func, insert, or_, select, update
 
 from storage.records import Model, Preprocessing, Progress, Run
 from storage.tables import chunks, models, runs
@@ -46,10 +46,9 @@ def open_run(
     """Return the unfinished run over the same roots, filters and model, or a new one; and whether it is new."""
     with database.write() as connection:
         model_id = _register_model(database, connection, model)
-        unfinished = _runs().where(runs.c.model_id == model_id, runs.c.finished_at.is_(None))
+        unfinished = _runs().where(runs.c.model_id == model_id, _UNFINISHED)
         for row in connection.execute(unfinished.order_by(runs.c.id.desc())):
             if row.roots == list(roots) and row.filters == dict(filters):
-                connection.execute(update(runs).where(runs.c.id == row.id).values(scanned_at=None, engine=engine))
                 return _run(row), False
         run_id = connection.execute(
             insert(runs).values(
@@ -80,8 +79,14 @@ def newest_run(database: Database) -> Run | None:
 def unfinished_runs(database: Database) -> list[Run]:
     """Return the runs with images that may still miss their outcome, oldest first."""
     with database.read() as connection:
-        query = _runs().where(runs.c.finished_at.is_(None)).order_by(runs.c.id)
+        query = _runs().where(_UNFINISHED).order_by(runs.c.id)
         return [_run(row) for row in connection.execute(query)]
+
+
+def begin_scan(database: Database, run_id: int) -> None:
+    """Note that the run's manifest is being written, for the first time or again."""
+    with database.write() as connection:
+        connection.execute(update(runs).where(runs.c.id == run_id).values(scanned_at=None))
 
 
 def mark_scanned(database: Database, run_id: int, *, skipped: int, ignored: int) -> None:
@@ -94,16 +99,30 @@ def mark_scanned(database: Database, run_id: int, *, skipped: int, ignored: int)
         )
 
 
-def finish_run(database: Database, run_id: int) -> bool:
-    """Mark the run finished if its scan is over and no chunk is open; return whether it is."""
+def follow(database: Database, run_id: int, follower: str, *, patience: timedelta) -> str | None:
+    """Note that `follower` follows the run, unless somebody else does and was heard of within `patience`.
+
+    Returns:
+        The other follower; None if it is ours.
+
+    """
+    now = datetime.now(UTC)
     with database.write() as connection:
-        open_chunks = select(chunks.c.id).where(chunks.c.run_id == run_id, chunks.c.done_at.is_(None)).exists()
-        finished = connection.execute(
-            update(runs)
-            .where(runs.c.id == run_id, runs.c.scanned_at.is_not(None), ~open_chunks)
-            .values(finished_at=func.coalesce(runs.c.finished_at, datetime.now(UTC)))
+        row = connection.execute(
+            select(runs.c.follower, runs.c.followed_at).where(runs.c.id == run_id).with_for_update()
+        ).one()
+        if row.follower not in (None, follower) and now - row.followed_at < patience:
+            return str(row.follower)
+        connection.execute(update(runs).where(runs.c.id == run_id).values(follower=follower, followed_at=now))
+    return None
+
+
+def unfollow(database: Database, run_id: int, follower: str) -> None:
+    """Let others follow the run."""
+    with database.write() as connection:
+        connection.execute(
+            update(runs).where(runs.c.id == run_id, runs.c.follower == follower).values(follower=None, followed_at=None)
         )
-        return bool(finished.rowcount)
 
 
 def progress(database: Database, run_id: int) -> Progress:
@@ -140,9 +159,14 @@ def progress(database: Database, run_id: int) -> Progress:
     return Progress(**dict(zip(names, counts, strict=True)))
 
 
+_HAS_OPEN_CHUNK = select(chunks.c.id).where(chunks.c.run_id == runs.c.id, chunks.c.done_at.is_(None)).exists()
+_UNFINISHED = or_(runs.c.scanned_at.is_(None), _HAS_OPEN_CHUNK)
+
+
 def _runs() -> Select[Any]:
     return select(
         runs,
+        _HAS_OPEN_CHUNK.label("has_open_chunk"),
         *(
             models.c[name].label(f"model_{name}")
             for name in ("architecture", "recipe", "weights", "precision", "preprocessing")
@@ -154,7 +178,7 @@ def _run(row: Row[Any]) -> Run:
     preprocessing = dict(row.model_preprocessing)
     preprocessing["mean"] = tuple(preprocessing["mean"])
     preprocessing["std"] = tuple(preprocessing["std"])
-    state: RunState = "scanning" if row.scanned_at is None else "labelling"
+    state: RunState = "labelling" if row.has_open_chunk else "finished"
     return Run(
         id=row.id,
         model_id=row.model_id,
@@ -167,9 +191,8 @@ def _run(row: Row[Any]) -> Run:
         ),
         engine=row.engine,
         roots=tuple(row.roots),
-        state="finished" if row.finished_at is not None else state,
+        state="scanning" if row.scanned_at is None else state,
         created_at=row.created_at,
-        finished_at=row.finished_at,
         skipped=row.skipped,
         ignored=row.ignored,
     )

@@ -66,8 +66,11 @@ runs = Table(
     Column("roots", JSON, nullable=False),
     Column("filters", JSON, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    #: When the manifest was complete. The run is finished when it is, and no chunk is open.
     Column("scanned_at", UtcDateTime),
-    Column("finished_at", UtcDateTime),
+    #: Who follows the run, as `host:PID`, and when that was last heard of.
+    Column("follower", Text),
+    Column("followed_at", UtcDateTime),
     Column("skipped", BigInteger, nullable=False),
     Column("ignored", BigInteger, nullable=False),
 )

@@ -98,9 +98,10 @@ def check_start(settings: Settings) -> None:
         waiting = unfinished_runs(database)
     finally:
         database.close()
-    for run in waiting:
-        resolve_recorded(run.model, run.engine, settings)
-    if not waiting:
+    if waiting:
+        # The newest is the one that this worker is started for; an older one may be abandoned for good.
+        resolve_recorded(waiting[-1].model, waiting[-1].engine, settings)
+    else:
         check_configured(settings)
 
 

@@ -267,3 +267,32 @@ def test_nothing_but_the_database_is_left_in_the_folder(nightlabel: Nightlabel, 
     nightlabel("run", archive(3))
 
     assert sorted(path.name for path in nightlabel.folder.iterdir()) == ["nightlabel.db"]
+
+
+def test_a_second_command_does_not_follow_the_same_run(nightlabel: Nightlabel, archive: Callable[[int], Path]) -> None:
+    folder = archive(200)
+    first = nightlabel.start("run", folder)
+    nightlabel.wait_for("select count(*) from runs where follower is not null", 1)
+
+    second = nightlabel("run", folder)
+    _, errors = first.communicate(timeout=120)
+
+    assert second.returncode == 8
+    assert f":{first.pid} already" in second.stderr
+    assert first.returncode == 0, errors
+    _one_outcome_each(nightlabel, 200)
+
+
+def test_a_run_whose_command_was_killed_is_taken_over_at_once(
+    nightlabel: Nightlabel, archive: Callable[[int], Path]
+) -> None:
+    folder = archive(200)
+    first = nightlabel.start("run", folder)
+    nightlabel.wait_for("select count(*) from outcomes", 8)
+    first.kill()
+    first.wait()
+
+    again = nightlabel("run", folder)
+
+    assert again.returncode == 0, again.stderr
+    _one_outcome_each(nightlabel, 200)

@@ -62,7 +62,8 @@ def _create_models_and_runs() -> None:
         sa.Column("filters", sa.JSON, nullable=False),
         sa.Column("created_at", UtcDateTime, nullable=False),
         sa.Column("scanned_at", UtcDateTime),
-        sa.Column("finished_at", UtcDateTime),
+        sa.Column("follower", sa.Text),
+        sa.Column("followed_at", UtcDateTime),
         sa.Column("skipped", sa.BigInteger, nullable=False),
         sa.Column("ignored", sa.BigInteger, nullable=False),
     )
