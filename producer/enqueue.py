@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from storage.database import Database
     from storage.records import ImageRef, Run
 
-#: Images added in one transaction. The first batch is small and in small chunks, so that every worker begins at
-#: once, and the first labels are there before a whole chunk is done.
+#: Images added in one transaction, and in one chunk of it: small at first, so that every worker begins at once, the
+#: first labels are there before a whole chunk could be done, and a small archive is spread over all workers.
 FIRST_BATCH = 64
 FIRST_CHUNK_SIZE = 8
 LARGEST_BATCH = 1000
@@ -44,13 +44,13 @@ def write_manifest(database: Database, run: Run, settings: Settings, enqueued: E
     """
     begin_scan(database, run.id)
     found = scan(run.roots, settings.include, settings.exclude, counts=enqueued.scan)
-    is_first = True
+    chunk_size = FIRST_CHUNK_SIZE
     for batch in _batches(found):
         if stop.is_set():
             return
-        chunk_size = min(settings.chunk_size, FIRST_CHUNK_SIZE if is_first else settings.chunk_size)
+        chunk_size = min(chunk_size, settings.chunk_size)
         _add(database, run, batch, enqueued, chunk_size=chunk_size, relabel=settings.relabel)
-        is_first = False
+        chunk_size *= 2
     mark_scanned(database, run.id, skipped=enqueued.up_to_date, ignored=enqueued.scan.ignored)
 
 
