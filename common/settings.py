@@ -46,6 +46,7 @@ def _broker_url(value: str | None) -> str | None:
     return value or None
 
 
+Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 Globs = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -67,9 +68,9 @@ class Settings(BaseSettings):
     #: A file with a state_dict, or `random`.
     weights: str | None = None
     #: Where `<model>.pth` is looked for.
-    weights_dir: Path | None = None
+    weights_dir: Folder | None = None
     #: Where prepared models are kept.
-    cache_dir: Path = Field(default_factory=_default_cache_dir)
+    cache_dir: Folder = Field(default_factory=_default_cache_dir)
 
     #: Worker processes; None: one a CPU that this process may use.
     workers: int | None = Field(None, ge=0, le=1024)

@@ -10,15 +10,16 @@ import io
 import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import simplejpeg
 from celery.exceptions import SoftTimeLimitExceeded
 from PIL import Image, UnidentifiedImageError
 
+from worker.depth import is_deep, to_8_bits
 from worker.failures import FailureKind, ImageError
 from worker.preprocessing import crop, upright_size
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from storage.records import Preprocessing
@@ -58,6 +59,8 @@ def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decode
     except (ImageError, SoftTimeLimitExceeded):
         raise
     except UnidentifiedImageError:
+        if _begins_like_an_image(data):
+            raise ImageError(FailureKind.DAMAGED, "it begins like an image, but cannot be opened as one") from None
         reason = "none of the formats that are read" if data else "the file is empty"
         raise ImageError(FailureKind.NOT_AN_IMAGE, reason) from None
     except MemoryError:
@@ -97,29 +100,24 @@ def _jpeg_pixels(data: bytes, picture: Image.Image) -> Image.Image | None:
 def _viewed(picture: Image.Image) -> Image.Image:
     """Return the picture's first frame in RGB, as a viewer shows it."""
     picture.load()
+    if is_deep(picture):
+        return to_8_bits(picture)
     if picture.mode in _TRANSPARENT or "transparency" in picture.info:
         opaque = picture.convert("RGBA")
         white = Image.new("RGBA", opaque.size, "white")
         return Image.alpha_composite(white, opaque).convert("RGB")
-    if picture.mode.startswith("I;16"):
-        # convert("RGB") would clip to white everything above 255.
-        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
-    if picture.mode in ("I", "F"):
-        return _stretched(picture)
     return picture.convert("RGB")
-
-
-def _stretched(picture: Image.Image) -> Image.Image:
-    """Spread 32-bit values, which have no agreed range, from black to white."""
-    values = np.nan_to_num(np.asarray(picture, dtype=np.float64))
-    low, high = float(values.min()), float(values.max())
-    scaled = (values - low) * (255 / (high - low) if high > low else 0)
-    return Image.fromarray(scaled.round().astype(np.uint8)).convert("RGB")
 
 
 def _orientation(picture: Image.Image) -> int:
     orientation = picture.getexif().get(_ORIENTATION_TAG, 1)
     return orientation if orientation in range(1, _MAX_ORIENTATION + 1) else 1
+
+
+def _begins_like_an_image(data: bytes) -> bool:
+    """Ask Pillow's decoders whether they would know a file that begins so."""
+    accepts = (Image.OPEN[name][1] for name in _formats(data) if name in Image.OPEN)
+    return bool(data) and any(accept(data[:16]) is True for accept in accepts if accept)
 
 
 def _formats(data: bytes) -> tuple[str, ...]:

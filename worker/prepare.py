@@ -56,6 +56,8 @@ def prepare(model: Model, weights_path: Path | None, cache_dir: Path) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _locked(folder.with_suffix(".lock")):
         if not _is_intact(folder):
+            if weights_path is None and not model.is_random:
+                raise ModelError(f"The prepared model {folder} is damaged, and its weights are not on this machine.")
             run_apart("model", cache_dir, model=asdict(model), weights=weights_path and str(weights_path))
     return folder
 
@@ -102,9 +104,9 @@ def _is_intact(folder: Path) -> bool:
     """Tell whether the prepared model is there, with the bytes that were written."""
     try:
         recorded = json.loads((folder / "model.json").read_text())["sha256"]
-    except (OSError, ValueError, KeyError):
+        return all((folder / name).is_file() and sha256_of(folder / name) == recorded[name] for name in _FILES)
+    except (OSError, ValueError, KeyError, TypeError):
         return False
-    return all((folder / name).is_file() and sha256_of(folder / name) == recorded[name] for name in _FILES)
 
 
 @contextmanager
@@ -164,7 +166,8 @@ def _write_model(model: Model, weights_path: Path | None, cache_dir: Path) -> No
 
     folder = prepared_dir(model, cache_dir)
     scratch = folder.with_suffix(f".{os.getpid()}")
-    scratch.mkdir()
+    shutil.rmtree(scratch, ignore_errors=True)  # left behind by a killed process that had the same number
+    scratch.mkdir(parents=True)
     try:
         convert(model, weights_path, scratch / "model.xml")
         recorded = {"model": asdict(model), "sha256": {name: sha256_of(scratch / name) for name in _FILES}}

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 #: O_NONBLOCK: opening a FIFO that nobody writes to returns at once, and is then refused.
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
-_GONE = (errno.ENOENT, errno.ENOTDIR)
+#: What the system says of a path that leads nowhere; ENXIO is a socket's answer.
+_KINDS = {
+    errno.ENOENT: FailureKind.VANISHED,
+    errno.ENOTDIR: FailureKind.VANISHED,
+    errno.ENXIO: FailureKind.NOT_A_FILE,
+}
 
 
 class ImageFile(NamedTuple):
@@ -43,7 +48,7 @@ def read_image(path: str, roots: Sequence[str], max_bytes: int) -> ImageFile:
         finally:
             os.close(descriptor)
     except OSError as error:
-        kind = FailureKind.VANISHED if error.errno in _GONE else FailureKind.UNREADABLE
+        kind = _KINDS.get(error.errno or 0, FailureKind.UNREADABLE)
         raise ImageError(kind, error.strerror or str(error)) from None
     return ImageFile(data, status.st_size, status.st_mtime_ns)
 
@@ -69,5 +74,5 @@ def _real_path(descriptor: int, path: str) -> str:
 
 
 def _kind_of(mode: int) -> str:
-    names = {stat.S_IFDIR: "folder", stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket"}
+    names = {stat.S_IFDIR: "folder", stat.S_IFIFO: "FIFO"}
     return names.get(stat.S_IFMT(mode), "device")

@@ -31,14 +31,14 @@ def find_weights(entry: CatalogueEntry, settings: Settings) -> Path | None:
         return path
     candidates = [torch_cache_dir() / entry.weights_file]
     if settings.weights_dir:
-        candidates.insert(0, settings.weights_dir.expanduser().resolve() / f"{entry.name}.pth")
+        candidates.insert(0, settings.weights_dir.resolve() / f"{entry.name}.pth")
     return next((path for path in candidates if path.is_file()), None)
 
 
 def torch_cache_dir() -> Path:
     """Return the folder into which torchvision downloads weights; `torch.hub` documents the rule."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torch"
-    return Path(os.environ.get("TORCH_HOME") or cache) / "hub" / "checkpoints"
+    return Path(os.environ.get("TORCH_HOME") or cache).expanduser() / "hub" / "checkpoints"
 
 
 def sha256_of(path: Path) -> str:

@@ -46,6 +46,8 @@ def build_reference(model: Model, weights_path: Path | None) -> Reference:
 
     """
     if weights_path is None:
+        if not model.is_random:  # an untrained network under a trained one's name would give labels that look right
+            raise ModelError(f"The weights of {model} are not on this machine.")
         torch.manual_seed(_RANDOM_SEED)
         network = get_model(model.architecture, weights=None, **_quiet(model.architecture))
     else:
