@@ -70,6 +70,12 @@ def make_app(settings: Settings) -> Celery:
             "socket_keepalive": True,
             "health_check_interval": 25,
             "global_keyprefix": settings.key_prefix,
+            # A producer says within a second that Redis is away; whoever follows a run tries again by itself, and
+            # a worker's own connection has its own, endless retries.
+            "max_retries": 2,
+            "interval_start": 0.1,
+            "interval_step": 0.2,
+            "interval_max": 0.3,
         },
     )
     return app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 #: Redis answers in milliseconds; a machine that swaps may need seconds.
 START_TIMEOUT_S = 20
 STOP_TIMEOUT_S = 10
+#: sun_path of unix(7) holds 108 bytes on Linux, 104 elsewhere, and ends with a zero.
+_SOCKET_PATH_BYTES = 103
 
 
 def redis_server_path() -> str:
@@ -67,6 +70,8 @@ class PrivateRedis:
             BrokerError: it ended, or did not listen in time.
 
         """
+        if len(os.fsencode(self._socket)) > _SOCKET_PATH_BYTES:
+            raise BrokerError(f"{self._socket} is too long a path for a unix socket. Let TMPDIR name a shorter one.")
         self._socket.unlink(missing_ok=True)
         options = {
             "port": "0",  # no TCP: only this user's processes can connect
@@ -94,6 +99,7 @@ class PrivateRedis:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._socket.exists():
             if not self.is_running() or time.monotonic() > deadline:
+                self.stop()
                 raise BrokerError(f"The private redis-server did not start. It said: {self._last_words()}")
             time.sleep(0.01)
 

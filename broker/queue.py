@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -42,7 +42,10 @@ def check_broker(app: Celery) -> None:
         BrokerError: it does not.
 
     """
-    depth(app)
+    try:
+        depth(app)
+    except (TypeError, ValueError) as error:  # what redis-py says of an option in the URL that it does not know
+        raise BrokerError(f"NIGHTLABEL_BROKER_URL = {redact(app.conf.broker_url)!r} cannot be used: {error}.") from None
 
 
 def depth(app: Celery) -> int:
@@ -62,7 +65,7 @@ def queued_ids(app: Celery) -> set[str]:
     """Return the task ids of the messages that wait."""
     with translated(app), app.connection_for_read() as connection:
         raw = connection.default_channel.client.lrange(_key(app, QUEUE), 0, -1)
-    return {_id(json.loads(message)) for message in raw}
+    return {_id(message) for message in raw}
 
 
 def unacknowledged_tags(app: Celery) -> dict[str, bytes]:
@@ -70,7 +73,7 @@ def unacknowledged_tags(app: Celery) -> dict[str, bytes]:
     with translated(app), app.connection_for_read() as connection:
         channel = connection.default_channel
         raw = channel.client.hgetall(_key(app, channel.unacked_key))
-    return {_id(json.loads(value)[0]): tag for tag, value in raw.items()}
+    return {_id(value): tag for tag, value in raw.items()}
 
 
 def held_ids(app: Celery) -> set[str]:
@@ -109,5 +112,12 @@ def _key(app: Celery, name: str) -> str:
     return f"{app.conf.broker_transport_options['global_keyprefix']}{name}"
 
 
-def _id(message: dict[str, Any]) -> str:
-    return str(message["headers"].get("id", ""))
+def _id(raw: bytes) -> str:
+    """Return a message's task id; none, where the message is not one of ours."""
+    try:
+        message = json.loads(raw)
+        if isinstance(message, list):  # as taken: the message, its exchange and its routing key
+            message = message[0]
+        return str(message["headers"]["id"])
+    except (ValueError, LookupError, TypeError):
+        return ""

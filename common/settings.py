@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -31,7 +32,7 @@ def _split(value: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever it
 def _database_url(value: str) -> str:
     """Accept a bare file name as SQLite, and name the Postgres driver that is installed."""
     if "://" not in value:
-        return f"sqlite:///{Path(value).expanduser()}"
+        return f"sqlite:///{_expanded(Path(value))}"
     scheme, rest = value.split("://", 1)
     if scheme in ("postgres", "postgresql"):
         return f"postgresql+psycopg://{rest}"
@@ -41,12 +42,22 @@ def _database_url(value: str) -> str:
 
 
 def _broker_url(value: str | None) -> str | None:
-    if value and value.split("://")[0] not in ("redis", "rediss", "redis+socket"):
+    if not value:
+        return None
+    if value.split("://")[0] not in ("redis", "rediss", "redis+socket"):
         raise ValueError("use redis://HOST:6379/0, rediss://… for TLS, or redis+socket:///PATH/redis.sock")
-    return value or None
+    _ = urlsplit(value).port  # raises ValueError, with the reason, for a port that is no number
+    return value
 
 
-Folder = Annotated[Path, AfterValidator(Path.expanduser)]
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:  # ~somebody, who is not known here
+        raise ValueError(str(error)) from None
+
+
+Folder = Annotated[Path, AfterValidator(_expanded)]
 Globs = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -147,12 +158,11 @@ def _shown(value: object) -> str:
     return repr(redact(value)) if isinstance(value, str) else repr(value)
 
 
+#: Up to the last @, since a password may hold any character; and what drivers read from the query.
+_USER_INFO = re.compile(r"(?<=://)([^:/?#@]*):.*@", re.DOTALL)
+_QUERY_PASSWORD = re.compile(r"(?<=[?&])(pass\w*|pwd)=[^&\s]*", re.IGNORECASE)
+
+
 def redact(url: str) -> str:
     """Return the URL without its password, for logs, reports and errors."""
-    if "://" not in url:
-        return url
-    parts = urlsplit(url)
-    if not parts.password:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
+    return _QUERY_PASSWORD.sub(r"\1=***", _USER_INFO.sub(r"\1:***@", url))

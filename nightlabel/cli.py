@@ -368,12 +368,15 @@ def _console(*, stderr: bool = False) -> Console:
 def _announce(run: Run, settings: Settings, *, is_new: bool) -> None:
     console = _console(stderr=True)
     verb = "Labelling" if is_new else "Going on with"
-    console.print(f"{verb} {', '.join(run.roots)} (run {run.id})", highlight=False, soft_wrap=True)
-    console.print(f"with {run.model}, on {run.engine}", highlight=False, soft_wrap=True)
     from common.settings import available_cpus
+    from storage.records import shown
+
+    roots = ", ".join(map(shown, run.roots))
+    console.out(f"{verb} {roots} (run {run.id})", highlight=False)
+    console.out(f"with {run.model}, on {run.engine}", highlight=False)
 
     if settings.worker_count > available_cpus():
-        console.print(
+        console.out(
             f"{settings.worker_count} workers on {available_cpus()} CPUs take turns: that is no faster.",
             highlight=False,
         )

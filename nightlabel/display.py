@@ -95,7 +95,7 @@ class _Bar:
         )
 
     def note(self, sentence: str) -> None:
-        self._bar.console.print(sentence, highlight=False)
+        self._bar.console.out(sentence, highlight=False)
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -122,7 +122,7 @@ class _Lines:
         self.note(f"{progress.labelled:,} of {progress.images:,} images  {described}".rstrip())
 
     def note(self, sentence: str) -> None:
-        self._console.print(sentence, highlight=False, soft_wrap=True)
+        self._console.out(sentence, highlight=False)
 
     def __enter__(self) -> Self:
         return self

@@ -24,6 +24,7 @@ from nightlabel.local_workers import LocalWorkers
 from producer.enqueue import Enqueued, write_manifest
 from producer.publish import Publisher, QuietWatch
 from producer.scan import find_roots
+from storage.records import shown
 from storage.runs import follow, open_run, progress, unfollow
 from storage.schema import ensure_schema
 from worker.models import resolve
@@ -235,7 +236,7 @@ class Follower:
             return
         others = f" {enqueued.scan.ignored:,} files there are no images." if enqueued.scan.ignored else ""
         unread = f" {len(enqueued.scan.unreadable):,} could not be read." if enqueued.scan.unreadable else ""
-        raise ArchiveError(f"There is no image to label in {', '.join(self._run.roots)}.{others}{unread}")
+        raise ArchiveError(f"There is no image to label in {', '.join(map(shown, self._run.roots))}.{others}{unread}")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from storage.records import shown
 from storage.runs import newest_run, progress, unfinished_runs
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def _runs(database: Database) -> Iterator[str]:
 
 def _run(database: Database, run: Run) -> Iterator[str]:
     state = progress(database, run.id)
-    yield f"Run {run.id}, {run.state}: {', '.join(run.roots)}"
+    yield f"Run {run.id}, {run.state}: {', '.join(map(shown, run.roots))}"
     yield f"  model     {run.model}"
     yield (f"  images    {state.images:,}: {state.ok:,} labelled, {state.failed:,} failed, {state.missing:,} missing")
     if state.missing:

@@ -53,15 +53,16 @@ def find_roots(paths: Sequence[str]) -> tuple[str, ...]:
     """
     roots = []
     for given in paths:
-        path = Path(given).expanduser()
         try:
+            path = Path(given).expanduser()
             real = path.resolve(strict=True)
             if real.is_dir():
                 os.scandir(real).close()
             elif not os.access(real, os.R_OK):
                 raise PermissionError(13, "Permission denied")
-        except OSError as error:
-            raise ArchiveError(f"{path} cannot be read: {error.strerror}. Is it spelt right, and mounted?") from None
+        except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, or ~somebody who is not known
+            reason = getattr(error, "strerror", None) or error
+            raise ArchiveError(f"{given} cannot be read: {reason}. Is it spelt right, and mounted?") from None
         roots.append(str(real))
     return tuple(
         root

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from storage.records import shown
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from report.night import MinuteFigures, NightFigures
 
 #: Minutes shown one by one; a longer run shows its slowest, median and fastest minute.
-_MINUTES_SHOWN = 5
+_MINUTES_SHOWN = 3
 _WORKERS_SHOWN = 8
 
 
@@ -36,7 +38,7 @@ def duration(seconds: float) -> str:
 
 def _blocks(night: NightFigures) -> Iterator[RenderableType]:
     run, progress = night.run, night.progress
-    yield Text(f"Run {run.id}: {', '.join(run.roots)}", style="bold")
+    yield Text(f"Run {run.id}: {', '.join(map(shown, run.roots))}", style="bold")
     yield Text(f"Model      {run.model}, on {run.engine}")
     if run.model.is_random:
         yield Text("           The weights are RANDOM: these labels mean nothing.", style="bold")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +11,7 @@ from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from common.errors import DatabaseBusyError, DatabaseError, UsageError
+from common.settings import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +33,7 @@ _LASTING = (
     ),
     (("readonly database",), "May this user write to the file and its folder?"),
     (("not a database", "malformed"), "Name another file, or restore this one from a backup."),
+    (("permission denied",), "Let the role own the database, or grant it CREATE on its schema."),
     (("disk I/O error",), "Is the disk well, and local? SQLite does not work over a network."),
     (("authentication failed", "does not exist"), "Is NIGHTLABEL_DATABASE_URL (or --db) right?"),
 )
@@ -43,15 +47,16 @@ class Database:
         try:
             self.url: URL = make_url(url)
             self._engine = _create_engine(self.url)
-        except ArgumentError as error:
-            raise UsageError(f"NIGHTLABEL_DATABASE_URL = {url!r} is no database URL: {error}") from None
+        except (ArgumentError, ValueError, ImportError) as error:
+            reason = redact(str(error).splitlines()[0].replace(url, redact(url)))
+            raise UsageError(f"NIGHTLABEL_DATABASE_URL = {redact(url)!r} is no URL to connect to: {reason}.") from None
 
     @property
     def shown(self) -> str:
         """The database's name for people, without a password."""
         if self.is_sqlite:
             return self.url.database or ":memory:"
-        return self.url.render_as_string(hide_password=True)
+        return redact(self.url.render_as_string(hide_password=True))
 
     @property
     def is_sqlite(self) -> bool:
@@ -119,7 +124,7 @@ def _create_engine(url: URL) -> Engine:
     def _configure(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DBAPI connection
         connection.isolation_level = None  # the driver must not begin transactions: _begin does
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")  # readers never wait for a writer
+        _use_wal(cursor)
         # NORMAL can roll back a commit after a power cut, and its message is already acknowledged.
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
@@ -133,6 +138,20 @@ def _create_engine(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
+
+
+def _use_wal(cursor: Any) -> None:  # noqa: ANN401 - a DBAPI cursor
+    """Switch to WAL, where readers never wait for a writer. Unlike a statement, the switch has no busy timeout."""
+    deadline = time.monotonic() + SQLITE_BUSY_TIMEOUT_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def lock_schema(connection: Connection) -> None:

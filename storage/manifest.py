@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import and_, bindparam, insert, select, update
 
-from storage.records import Chunk, ChunkImage, ImageRef
+from storage.records import Chunk, ChunkImage, ImageRef, shown
 from storage.tables import FAILED, chunks, images, manifest, outcomes
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from storage.database import Database
     from storage.records import Run
+
+#: `images.path` and `images.path_bytes`, which together name a file.
+StoredPath = tuple[str, bytes]
 
 #: Rows that one page of a long SELECT brings into memory.
 PAGE_ROWS = 1000
@@ -44,19 +47,18 @@ def add_images(database: Database, run: Run, refs: Sequence[ImageRef], *, chunk_
     An image that the manifest already holds is not added again unless it has changed since it was labelled.
     At most 1,000 `refs` a call: each binds four parameters of one statement.
     """
-    wanted = {}
-    for ref in refs:
-        text, raw = _stored_path(ref.path)
-        wanted[text] = (ref, raw)
+    wanted = {_stored_path(ref.path): ref for ref in refs}
     up_to_date = 0
     with database.write() as connection:
         moved: Counter[tuple[int, str]] = Counter()
-        for row in _known(connection, run, list(wanted)):
-            ref, _ = wanted[row.path]
+        for row in _known(connection, run, [path for path, _ in wanted]):
+            ref = wanted.get((row.path, row.path_bytes))
+            if ref is None:
+                continue  # another file, whose undecodable name is shown alike
             fresh = (row.outcome_size, row.outcome_mtime_ns) == (ref.size, ref.mtime_ns)
             is_open = row.chunk_id is not None and row.done_at is None
             if is_open or (fresh and (row.chunk_id is not None or not relabel)):
-                del wanted[row.path]
+                del wanted[row.path, row.path_bytes]
                 up_to_date += row.chunk_id is None
             elif row.chunk_id is not None:
                 moved[row.chunk_id, row.status] += 1
@@ -169,6 +171,7 @@ def _known(connection: Connection, run: Run, paths: Sequence[str]) -> Sequence[A
     return connection.execute(
         select(
             images.c.path,
+            images.c.path_bytes,
             outcomes.c.size.label("outcome_size"),
             outcomes.c.mtime_ns.label("outcome_mtime_ns"),
             outcomes.c.status,
@@ -182,20 +185,18 @@ def _known(connection: Connection, run: Run, paths: Sequence[str]) -> Sequence[A
     ).all()
 
 
-def _image_ids(
-    database: Database, connection: Connection, wanted: dict[str, tuple[ImageRef, bytes | None]]
-) -> list[int]:
+def _image_ids(database: Database, connection: Connection, wanted: dict[StoredPath, ImageRef]) -> list[int]:
     """Return the ids of the images in the order of `wanted`, whose rows are made or brought up to date."""
-    upsert: Any = database.upsert(images, ("path",), ("size", "mtime_ns"))
+    upsert: Any = database.upsert(images, ("path", "path_bytes"), ("size", "mtime_ns"))
     rows = connection.execute(
-        upsert.returning(images.c.id, images.c.path),
+        upsert.returning(images.c.id, images.c.path, images.c.path_bytes),
         [
             {"path": path, "path_bytes": raw, "size": ref.size, "mtime_ns": ref.mtime_ns}
-            for path, (ref, raw) in wanted.items()
+            for (path, raw), ref in wanted.items()
         ],
     )
-    id_of = {row.path: row.id for row in rows}
-    return [id_of[path] for path in wanted]
+    id_of = {(row.path, row.path_bytes): row.id for row in rows}
+    return [id_of[key] for key in wanted]
 
 
 def _put_into_chunks(
@@ -226,15 +227,14 @@ def _leave_chunks(connection: Connection, moved: Counter[tuple[int, str]]) -> No
         )
 
 
-def _stored_path(path: str) -> tuple[str, bytes | None]:
+def _stored_path(path: str) -> StoredPath:
     """Return the text that `images.path` holds, and the name's own bytes where they are not UTF-8."""
     try:
         path.encode()
     except UnicodeEncodeError:
-        raw = os.fsencode(path)
-        return raw.decode(errors="backslashreplace"), raw
-    return path, None
+        return shown(path), os.fsencode(path)
+    return path, b""
 
 
-def _path(stored: str, raw: bytes | None) -> str:
-    return stored if raw is None else os.fsdecode(raw)
+def _path(stored: str, raw: bytes) -> str:
+    return os.fsdecode(raw) if raw else stored

@@ -13,7 +13,7 @@ from storage.tables import FAILED, OK, chunks, manifest, outcomes, workers
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection, Select
+    from sqlalchemy import ColumnElement, Connection
 
     from storage.database import Database
     from storage.records import Outcome, Run, WorkerSample
@@ -29,6 +29,7 @@ class Claim:
 
     chunk_id: int
     starts: int  #: 1, or more if an earlier start did not end
+    started_at: datetime
     queue_ms: float  #: from publishing to this start; two hosts' clocks may make it inexact, never negative
     suspect_id: int | None = None  #: the image, labelled alone, that an earlier start ended with
     suspect_starts: int = 0  #: how many starts ended with it
@@ -56,6 +57,7 @@ def claim(database: Database, chunk_id: int, attempt: int, worker: str) -> Claim
     return Claim(
         chunk_id=chunk_id,
         starts=row.starts,
+        started_at=now,
         queue_ms=max(0.0, waited * 1000),
         suspect_id=row.suspect_id,
         suspect_starts=row.suspect_starts,
@@ -65,7 +67,7 @@ def claim(database: Database, chunk_id: int, attempt: int, worker: str) -> Claim
 def store(database: Database, run: Run, claimed: Claim, results: Sequence[Outcome], sample: WorkerSample) -> bool:
     """Store a chunk's outcomes and mark it done, in one transaction.
 
-    Outcomes that `store_one` stored before need not be given again; the chunk's counts include them.
+    Outcomes that `store_one` stored before are not given again.
 
     Returns:
         False if another worker has stored the chunk already; then nothing is changed.
@@ -73,24 +75,29 @@ def store(database: Database, run: Run, claimed: Claim, results: Sequence[Outcom
     """
     now = datetime.now(UTC)
     with database.write() as connection:
-        if results:
-            rows = [_row(outcome, run, claimed.queue_ms, sample.name, now) for outcome in results]
-            connection.execute(database.upsert(outcomes, _KEY, _VALUES), rows)
         connection.execute(database.upsert(workers, ("name",), _SAMPLE), _sample_row(sample, now))
-        ok, failed = _count(connection, run, claimed.chunk_id)
-        done = connection.execute(
-            update(chunks)
-            .where(chunks.c.id == claimed.chunk_id, chunks.c.done_at.is_(None))
-            .values(done_at=now, worker=sample.name, ok=ok, failed=failed, suspect_id=None)
-        )
-        if done.rowcount == 0:
-            connection.rollback()
-        return bool(done.rowcount)
+        done = {"done_at": now, "started_at": claimed.started_at, "worker": sample.name}
+        return _store(database, connection, run, claimed, results, sample.name, done)
+
+
+def store_one(database: Database, run: Run, claimed: Claim, outcome: Outcome, worker: str) -> bool:
+    """Store one outcome of a chunk that is labelled image by image, and clear the suspicion.
+
+    Returns:
+        False if another worker has stored the chunk already; then nothing is changed.
+
+    """
+    with database.write() as connection:
+        return _store(database, connection, run, claimed, [outcome], worker, {})
 
 
 def stored_images(database: Database, run: Run, chunk_id: int) -> set[int]:
-    """Return the ids of the chunk's images that have their outcome of this run already."""
-    query = _stored(run, chunk_id).with_only_columns(outcomes.c.image_id)
+    """Return the ids of the images whose outcomes the chunk has stored already."""
+    query = (
+        select(outcomes.c.image_id)
+        .join(manifest, and_(manifest.c.image_id == outcomes.c.image_id, manifest.c.chunk_id == chunk_id))
+        .where(outcomes.c.model_id == run.model_id, outcomes.c.chunk_id == chunk_id)
+    )
     with database.read() as connection:
         return set(connection.execute(query).scalars())
 
@@ -99,49 +106,52 @@ def suspect(database: Database, claimed: Claim, image_id: int) -> None:
     """Note, before it is touched, that this image is labelled alone now: if the worker dies, it was with it."""
     starts = claimed.suspect_starts + 1 if image_id == claimed.suspect_id else 1
     with database.write() as connection:
-        connection.execute(
-            update(chunks).where(chunks.c.id == claimed.chunk_id).values(suspect_id=image_id, suspect_starts=starts)
-        )
+        connection.execute(update(chunks).where(*_is_open(claimed)).values(suspect_id=image_id, suspect_starts=starts))
 
 
-def store_one(database: Database, run: Run, claimed: Claim, outcome: Outcome, worker: str) -> None:
-    """Store one outcome of a chunk that is labelled image by image, and clear the suspicion."""
+def _store(
+    database: Database,
+    connection: Connection,
+    run: Run,
+    claimed: Claim,
+    results: Sequence[Outcome],
+    worker: str,
+    marks: dict[str, Any],
+) -> bool:
+    """Write outcomes and, last, the chunk's marks and counts; take all of it back if the chunk is done already."""
     now = datetime.now(UTC)
-    with database.write() as connection:
-        connection.execute(database.upsert(outcomes, _KEY, _VALUES), _row(outcome, run, claimed.queue_ms, worker, now))
-        connection.execute(
-            update(chunks)
-            .where(chunks.c.id == claimed.chunk_id)
-            .values(suspect_id=None, suspect_starts=0, started_at=now)
+    if results:
+        rows = [_row(outcome, run, claimed, worker, now) for outcome in results]
+        connection.execute(database.upsert(outcomes, _KEY, _VALUES), rows)
+    ok = sum(outcome.ok for outcome in results)
+    marked = connection.execute(
+        update(chunks)
+        .where(*_is_open(claimed))
+        .values(
+            ok=func.coalesce(chunks.c.ok, 0) + ok,
+            failed=func.coalesce(chunks.c.failed, 0) + len(results) - ok,
+            suspect_id=None,
+            suspect_starts=0,
+            **marks,
         )
-
-
-def _stored(run: Run, chunk_id: int) -> Select[Any]:
-    return (
-        select()
-        .select_from(manifest)
-        .join(
-            outcomes,
-            and_(outcomes.c.image_id == manifest.c.image_id, outcomes.c.model_id == run.model_id),
-        )
-        .where(manifest.c.chunk_id == chunk_id, outcomes.c.run_id == run.id)
     )
+    if marked.rowcount == 0:
+        connection.rollback()
+    return bool(marked.rowcount)
 
 
-def _count(connection: Connection, run: Run, chunk_id: int) -> tuple[int, int]:
-    """Count the chunk's outcomes, `ok` and `failed`."""
-    failed = func.count(outcomes.c.error_kind)
-    row = connection.execute(_stored(run, chunk_id).with_only_columns(func.count(), failed)).one()
-    return row[0] - row[1], row[1]
+def _is_open(claimed: Claim) -> tuple[ColumnElement[bool], ...]:
+    return chunks.c.id == claimed.chunk_id, chunks.c.done_at.is_(None)
 
 
-def _row(outcome: Outcome, run: Run, queue_ms: float, worker: str, now: datetime) -> dict[str, Any]:
+def _row(outcome: Outcome, run: Run, claimed: Claim, worker: str, now: datetime) -> dict[str, Any]:
     row: dict[str, Any] = {
         "image_id": outcome.image_id,
         "model_id": run.model_id,
         "run_id": run.id,
+        "chunk_id": claimed.chunk_id,
         "status": OK if outcome.ok else FAILED,
-        "queue_ms": queue_ms,
+        "queue_ms": claimed.queue_ms,
         "total_ms": outcome.total_ms,
         "worker": worker,
         "labelled_at": now,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -49,6 +50,11 @@ class Model:
         """Return `resnet18, bf16, weights aa1dea68`, for people."""
         weights = "RANDOM WEIGHTS" if self.is_random else f"weights {self.weights[:8]}"
         return f"{self.architecture}, {self.precision}, {weights}"
+
+
+def shown(path: str) -> str:
+    r"""Return a path for people and for text columns: bytes that are not UTF-8 as `\xNN`."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 class ImageRef(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +49,8 @@ def open_run(
         unfinished = _runs().where(runs.c.model_id == model_id, _UNFINISHED)
         for row in connection.execute(unfinished.order_by(runs.c.id.desc())):
             if row.roots == list(roots) and row.filters == dict(filters):
-                return _run(row), False
+                connection.execute(update(runs).where(runs.c.id == row.id).values(engine=engine))
+                return replace(_run(row), engine=engine), False
         run_id = connection.execute(
             insert(runs).values(
                 model_id=model_id,

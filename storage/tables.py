@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
 )
 
 
@@ -79,11 +80,12 @@ images = Table(
     "images",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("path", Text, nullable=False, unique=True),
-    #: The name's own bytes, only where they are not UTF-8; `path` then shows them as `\xNN`.
-    Column("path_bytes", LargeBinary),
+    Column("path", Text, nullable=False),
+    #: The name's own bytes, only where they are not UTF-8; `path` then shows them as `\xNN`. Else empty.
+    Column("path_bytes", LargeBinary, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("mtime_ns", BigInteger, nullable=False),
+    UniqueConstraint("path", "path_bytes"),
 )
 
 chunks = Table(
@@ -135,6 +137,8 @@ outcomes = Table(
     Column("image_id", Id, ForeignKey("images.id"), primary_key=True),
     Column("model_id", Id, ForeignKey("models.id"), primary_key=True),
     Column("run_id", Id, ForeignKey("runs.id"), nullable=False),
+    #: Which chunk labelled it: one of an older chunk does not count where the image has moved to a newer one.
+    Column("chunk_id", Id, ForeignKey("chunks.id"), nullable=False),
     Column("status", String(6), nullable=False),
     Column("label_1", Text),
     Column("score_1", Float),

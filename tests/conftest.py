@@ -80,9 +80,9 @@ def archive(tmp_path: Path, photos: Path) -> Callable[[int], Path]:
 
 
 @pytest.fixture(scope="session")
-def cache_dir() -> Path:
-    """Where models are prepared: once for all tests, and kept between two calls."""
-    return Path(tempfile.gettempdir()) / f"nightlabel-tests-{os.getuid()}"
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where models are prepared: once for all tests, and anew in each session, by the code as it is now."""
+    return tmp_path_factory.mktemp("models")
 
 
 @pytest.fixture(scope="session")
@@ -137,12 +137,14 @@ def postgres_url(postgres: PostgresServer) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Name an empty database: each test that asks for it runs on SQLite and on Postgres."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'night.db'}"
-    url: str = request.getfixturevalue("postgres_url")
-    return url
+        yield f"sqlite:///{tmp_path / 'night.db'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    with server.lend_database() as url:
+        yield url
 
 
 @pytest.fixture

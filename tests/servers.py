@@ -8,10 +8,16 @@ import shutil
 import signal
 import subprocess
 import time
+import uuid
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from broker.process import die_with_parent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: Postgres refuses to run as root; these users exist where it is installed, or nearly everywhere.
 _UNPRIVILEGED = ("postgres", "nobody")
@@ -37,6 +43,7 @@ class PostgresServer:
         self._folder = folder
         self._binaries = binaries
         self._process: subprocess.Popen[bytes] | None = None
+        self._idle: list[str] = []
         self._user = _unprivileged_user() if os.geteuid() == 0 else None
         if self._user:
             shutil.chown(folder, self._user)
@@ -78,6 +85,18 @@ class PostgresServer:
     def create_database(self, name: str) -> str:
         self._psql("postgres", f'CREATE DATABASE "{name}"')
         return self.url(name)
+
+    @contextmanager
+    def lend_database(self) -> Iterator[str]:
+        """Lend an empty database to a test that leaves no process behind: it is emptied, which is twice as fast."""
+        if self._idle:
+            name = self._idle.pop()
+        else:
+            name = f"lent{uuid.uuid4().hex}"
+            self.create_database(name)
+        yield self.url(name)
+        self._psql(name, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        self._idle.append(name)
 
     def kill(self) -> None:
         """Crash the server: SIGKILL to all of it."""

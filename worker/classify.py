@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from storage.records import ChunkImage
+from storage.records import ChunkImage, shown
 from worker.labelling import Labeller
 from worker.models import resolve
 
@@ -28,16 +28,15 @@ class Answer:
 
     def lines(self) -> list[str]:
         """Return what the terminal shows."""
-        shown = os.fsencode(self.path).decode(errors="backslashreplace")
         if not self.labels:
-            return [shown, f"   failed ({self.error_kind}): {self.error}"]
+            return [shown(self.path), f"   failed ({self.error_kind}): {self.error}"]
         warning = ["   RANDOM WEIGHTS: these labels mean nothing"] if self.random_weights else []
-        return [shown, *warning, *(f"{score:7.1%}  {label}" for label, score in self.labels)]
+        return [shown(self.path), *warning, *(f"{score:7.1%}  {label}" for label, score in self.labels)]
 
     def as_json(self) -> dict[str, Any]:
         """Return the same for machines."""
         return {
-            "path": os.fsencode(self.path).decode(errors="backslashreplace"),
+            "path": shown(self.path),
             "labels": [{"label": label, "score": score} for label, score in self.labels],
             "error_kind": self.error_kind,
             "error": self.error,

@@ -87,4 +87,5 @@ def _label_one_by_one(
         else:
             suspect(process.database, claimed, image.image_id)
             (outcome,) = labeller.label([image], run.roots)
-        store_one(process.database, run, claimed, outcome, process.name)
+        if not store_one(process.database, run, claimed, outcome, process.name):
+            return  # another worker has stored the whole chunk meanwhile

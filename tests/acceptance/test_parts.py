@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import urllib.request
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -204,3 +206,33 @@ def test_prepare_makes_a_model_ready(nightlabel: Nightlabel, tmp_path: Path) -> 
 def test_db_upgrade_makes_the_schema_once(farm: Nightlabel) -> None:
     assert "went from schema none" in farm("db", "upgrade").stdout
     assert "already" in farm("db", "upgrade").stdout
+
+
+def test_flower_shows_the_workers(farm: Nightlabel, worker: subprocess.Popen[str]) -> None:
+    """Flower, which people who run Celery have open all day, finds the app and the worker by itself."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    flower = subprocess.Popen(
+        [sys.executable, "-m", "celery", "-A", "worker", "flower", "--address=127.0.0.1", f"--port={port}"],
+        cwd=farm.folder,
+        env=farm.environment | {"FLOWER_UNAUTHENTICATED_API": "true"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+    def listed() -> dict[str, object] | None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/workers?refresh=1", timeout=10) as answer:
+                workers: dict[str, object] = json.load(answer)
+        except OSError:
+            return None
+        return workers or None
+
+    try:
+        (name,) = wait_until(listed)
+    finally:
+        flower.terminate()
+        flower.wait(30)
+
+    assert name.startswith(f"nightlabel-{worker.pid}@")

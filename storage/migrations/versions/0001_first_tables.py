@@ -73,10 +73,11 @@ def _create_images_and_manifest() -> None:
     op.create_table(
         "images",
         sa.Column("id", Id, primary_key=True),
-        sa.Column("path", sa.Text, nullable=False, unique=True),
-        sa.Column("path_bytes", sa.LargeBinary),
+        sa.Column("path", sa.Text, nullable=False),
+        sa.Column("path_bytes", sa.LargeBinary, nullable=False),
         sa.Column("size", sa.BigInteger, nullable=False),
         sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+        sa.UniqueConstraint("path", "path_bytes"),
     )
     op.create_table(
         "chunks",
@@ -113,6 +114,7 @@ def _create_outcomes() -> None:
         sa.Column("image_id", Id, sa.ForeignKey("images.id"), primary_key=True),
         sa.Column("model_id", Id, sa.ForeignKey("models.id"), primary_key=True),
         sa.Column("run_id", Id, sa.ForeignKey("runs.id"), nullable=False),
+        sa.Column("chunk_id", Id, sa.ForeignKey("chunks.id"), nullable=False),
         sa.Column("status", sa.String(6), nullable=False),
         *(
             column

@@ -1,0 +1,141 @@
+"""The private Redis: reachable for this user alone, there as long as its parent, and never forgetful."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+import broker.private_redis
+from broker.app import make_app
+from broker.private_redis import PrivateRedis, redis_server_path
+from broker.queue import queued_ids
+from common.errors import BrokerError
+from tests.command import wait_until
+from tests.unit.broker.queues import put, raw, settings_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Starts a server, says its pid, and waits to be killed.
+PARENT = """
+import sys, time
+from pathlib import Path
+from broker.private_redis import PrivateRedis
+server = PrivateRedis(Path(sys.argv[1]))
+server.start()
+print(server.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def folder(short_folder: Path) -> Path:
+    folder = short_folder / uuid.uuid4().hex[:8]
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[PrivateRedis]:
+    with PrivateRedis(folder) as server:
+        yield server
+
+
+def kill(server: PrivateRedis) -> None:
+    assert server.pid
+    os.kill(server.pid, signal.SIGKILL)
+    wait_until(lambda: not server.is_running() or None)
+
+
+def test_it_answers_as_soon_as_it_has_started(server: PrivateRedis) -> None:
+    with raw(server) as client:
+        assert client.ping()
+
+
+def test_it_listens_on_no_port(server: PrivateRedis) -> None:
+    assert psutil.Process(server.pid).net_connections(kind="inet") == []
+
+
+def test_only_its_user_may_connect(server: PrivateRedis) -> None:
+    socket = Path(server.url.removeprefix("redis+socket://"))
+    assert stat.S_IMODE(socket.stat().st_mode) == 0o700
+
+
+def test_a_full_one_refuses_and_never_drops_a_message(server: PrivateRedis) -> None:
+    with raw(server) as client:
+        assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+
+
+def test_it_ends_with_its_block(folder: Path) -> None:
+    with PrivateRedis(folder) as server:
+        assert server.is_running()
+    assert not server.is_running()
+
+
+def test_it_keeps_its_messages_when_it_is_killed_and_started_again(server: PrivateRedis) -> None:
+    app = make_app(settings_for(server))
+    put(app, 1, 2)
+    kill(server)
+    server.start()
+    assert queued_ids(app) == {"chunk-1.1", "chunk-2.1"}
+
+
+def test_it_dies_with_its_parent_however_that_ends(folder: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT, str(folder)], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        server = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+    wait_until(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE or None)
+
+
+def test_stopping_one_that_never_started_is_no_error(folder: Path) -> None:
+    PrivateRedis(folder).stop()
+
+
+def put_on_path(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Install another `redis-server`."""
+    server = folder / "redis-server"
+    server.write_text(f"#!/bin/sh\n{script}\n")
+    server.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    return server
+
+
+def test_one_that_ends_at_once_says_what_redis_said(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_on_path(tmp_path, "echo 'Bad directive' >&2; exit 1", monkeypatch)
+    with pytest.raises(BrokerError, match=r"did not start\. It said: Bad directive"):
+        PrivateRedis(folder).start()
+
+
+def test_one_that_does_not_listen_in_time_is_not_left_running(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_on_path(tmp_path, "exec sleep 60", monkeypatch)
+    monkeypatch.setattr(broker.private_redis, "START_TIMEOUT_S", 0.2)
+    server = PrivateRedis(folder)
+    with pytest.raises(BrokerError):
+        server.start()
+    running = server.is_running()
+    server.stop()
+    assert not running
+
+
+def test_the_server_on_the_path_is_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = put_on_path(tmp_path, "", monkeypatch)
+    assert redis_server_path() == str(own)
+
+
+def test_without_a_server_on_the_path_the_bundled_one_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert os.access(redis_server_path(), os.X_OK)

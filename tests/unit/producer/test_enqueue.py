@@ -1,0 +1,124 @@
+"""Writing a run's manifest: from a scan, and from what failed before."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+import producer.enqueue
+from common.errors import ArchiveError
+from common.settings import Settings, load_settings
+from producer.enqueue import Enqueued, write_manifest, write_retry_manifest
+from storage.runs import get_run, progress
+from tests.unit.producer.archives import put
+from tests.unit.storage.nights import add, ask, begin_run, label_all, photos, take
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from storage.database import Database
+    from storage.records import Run
+
+
+@pytest.fixture
+def run(database: Database, root: Path) -> Run:
+    """A run over an archive with ten pictures and a text."""
+    put(root, *(f"{number}.png" for number in range(10)))
+    put(root, "note.txt", content=b"hello")
+    return begin_run(database, root=str(root))
+
+
+def write(database: Database, run: Run, settings: Settings | None = None) -> Enqueued:
+    enqueued = Enqueued()
+    write_manifest(database, run, settings or load_settings(), enqueued, threading.Event())
+    return enqueued
+
+
+def state(database: Database, run: Run) -> str:
+    stored = get_run(database, run.id)
+    assert stored
+    return stored.state
+
+
+def test_every_image_of_the_archive_gets_into_the_manifest(database: Database, run: Run) -> None:
+    assert write(database, run).added == 10
+    assert progress(database, run.id).images == 10
+
+
+def test_the_run_knows_what_the_scan_left_out(database: Database, run: Run) -> None:
+    write(database, run)
+    stored = get_run(database, run.id)
+    assert stored
+    assert (stored.state, stored.ignored, stored.skipped) == ("labelling", 1, 0)
+
+
+def test_writing_it_again_adds_only_what_is_new(database: Database, run: Run, root: Path) -> None:
+    write(database, run)
+    put(root, "new.png")
+    assert write(database, run).added == 1
+
+
+def test_images_with_an_outcome_of_an_earlier_run_are_counted_as_up_to_date(database: Database, run: Run) -> None:
+    write(database, run)
+    label_all(database, run)
+    again = begin_run(database, root=run.roots[0])
+    assert again.id != run.id
+    assert write(database, again).up_to_date == 10
+
+
+def test_no_chunk_is_larger_than_the_setting_allows(database: Database, run: Run) -> None:
+    write(database, run, load_settings(chunk_size=3))
+    assert sorted(ask(database, "select images from chunks"), reverse=True) == [(3,), (3,), (3,), (1,)]
+
+
+def test_the_first_chunks_are_small_so_that_every_worker_begins_at_once(database: Database, run: Run) -> None:
+    write(database, run)
+    assert ask(database, "select max(images) from chunks") == [(producer.enqueue.FIRST_CHUNK_SIZE,)]
+
+
+def test_a_scan_that_is_stopped_leaves_the_run_unscanned(database: Database, run: Run) -> None:
+    stop = threading.Event()
+    stop.set()
+    write_manifest(database, run, load_settings(), Enqueued(), stop)
+    assert state(database, run) == "scanning"
+
+
+def test_an_archive_that_goes_away_leaves_the_run_unscanned(database: Database, run: Run, root: Path) -> None:
+    root.rename(root.with_name("unmounted"))
+    with pytest.raises(ArchiveError):
+        write(database, run)
+    assert state(database, run) == "scanning"
+
+
+def test_an_image_that_has_gone_since_keeps_its_outcome(database: Database, run: Run, root: Path) -> None:
+    write(database, run)
+    label_all(database, run)
+    (root / "0.png").unlink()
+    write(database, run)
+    assert progress(database, run.id).ok == 10
+
+
+def test_a_retry_takes_what_failed_and_nothing_else(database: Database) -> None:
+    first = begin_run(database)
+    add(database, first, photos(5))
+    label_all(database, first, failing={"/photos/00001.jpg", "/photos/00003.jpg"})
+    retry = begin_run(database, include=["retry"])
+    write_retry_manifest(
+        database, retry, load_settings(), Enqueued(), threading.Event(), failed_run=first.id, kinds=["damaged"]
+    )
+    (chunk,) = take(database, retry)
+    assert [image.path for image in chunk.images] == ["/photos/00001.jpg", "/photos/00003.jpg"]
+
+
+def test_a_retry_that_is_written_again_adds_nothing(database: Database) -> None:
+    first = begin_run(database)
+    add(database, first, photos(3))
+    label_all(database, first, failing={"/photos/00001.jpg"})
+    retry = begin_run(database, include=["retry"])
+    written = [Enqueued(), Enqueued()]
+    for enqueued in written:
+        stop = threading.Event()
+        write_retry_manifest(database, retry, load_settings(), enqueued, stop, failed_run=first.id, kinds=[])
+    assert [enqueued.added for enqueued in written] == [1, 0]

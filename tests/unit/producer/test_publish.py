@@ -1,0 +1,204 @@
+"""Publishing as the queue has room, and publishing again what got lost: real Redis, both databases."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import producer.publish
+from broker.app import make_app
+from broker.queue import depth, queued_ids, unacknowledged
+from common.errors import BrokerError
+from producer.publish import Publisher, QuietWatch
+from storage.records import Chunk, ChunkImage
+from storage.runs import progress
+from tests.unit.broker.queues import KEY, bodies, busy_worker, lose_a_taker, raw, settings_for
+from tests.unit.storage.nights import add, ask, begin_run, label, label_all, number, photos, take
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from broker.private_redis import PrivateRedis
+    from storage.database import Database
+    from storage.records import Run
+
+
+@pytest.fixture
+def app(redis: PrivateRedis) -> Celery:
+    return make_app(settings_for(redis))
+
+
+@pytest.fixture
+def run(database: Database) -> Run:
+    """A run with five chunks of two images."""
+    run = begin_run(database)
+    add(database, run, photos(10), chunk_size=2)
+    return run
+
+
+@pytest.fixture
+def publisher(app: Celery, redis: PrivateRedis, database: Database, run: Run) -> Publisher:
+    return Publisher(app, database, run, settings_for(redis))
+
+
+def waiting(database: Database, run: Run) -> int:
+    return progress(database, run.id).chunks_waiting
+
+
+def chunks_of(redis: PrivateRedis) -> list[int]:
+    return [arguments[1] for _, (arguments, *_) in bodies(redis)]
+
+
+def label_published(database: Database, run: Run, redis: PrivateRedis) -> None:
+    """Do what a worker does with the oldest message, up to the commit."""
+    ((_, (arguments, *_)), *_) = bodies(redis)
+    _, chunk_id, attempt, images = arguments
+    members = tuple(ChunkImage(*image) for image in images)
+    assert label(database, run, Chunk(id=chunk_id, run_id=run.id, attempt=attempt, images=members))
+
+
+def test_waiting_chunks_are_published_with_their_images(
+    publisher: Publisher, run: Run, redis: PrivateRedis, database: Database
+) -> None:
+    assert publisher.publish_waiting() == 5
+    ((_, (arguments, *_)), *_) = bodies(redis)
+    ids = ask(database, "select id, path from images order by id limit 2")
+    assert arguments == [run.id, 1, 1, [list(row) for row in ids]]
+
+
+def test_nothing_is_published_twice(publisher: Publisher, app: Celery) -> None:
+    assert [publisher.publish_waiting(), publisher.publish_waiting(), depth(app)] == [5, 0, 5]
+
+
+def test_the_queue_is_never_deeper_than_its_limit(
+    app: Celery, redis: PrivateRedis, database: Database, run: Run
+) -> None:
+    publisher = Publisher(app, database, run, settings_for(redis, queue_limit=3))
+    assert [publisher.publish_waiting(), publisher.publish_waiting()] == [3, 0]
+    assert (depth(app), waiting(database, run)) == (3, 2)
+
+
+def test_publishing_goes_on_when_the_queue_has_room(
+    app: Celery, redis: PrivateRedis, database: Database, run: Run
+) -> None:
+    publisher = Publisher(app, database, run, settings_for(redis, queue_limit=3))
+    publisher.publish_waiting()
+    with raw(redis) as client:
+        client.rpop(KEY, 2)
+    assert publisher.publish_waiting() == 2
+
+
+def test_one_round_publishes_a_bounded_number(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(producer.publish, "ROUND_CHUNKS", 2)
+    assert [publisher.publish_waiting() for _ in range(4)] == [2, 2, 1, 0]
+
+
+def test_a_message_that_got_lost_is_published_again_under_a_new_attempt(
+    publisher: Publisher, redis: PrivateRedis, app: Celery
+) -> None:
+    publisher.publish_waiting()
+    with raw(redis) as client:
+        client.rpop(KEY)
+    assert (publisher.reconcile(), publisher.republished) == (1, 1)
+    publisher.publish_waiting()
+    assert queued_ids(app) == {"chunk-1.2", "chunk-2.1", "chunk-3.1", "chunk-4.1", "chunk-5.1"}
+
+
+def test_a_redis_that_was_flushed_is_filled_again(publisher: Publisher, redis: PrivateRedis) -> None:
+    publisher.publish_waiting()
+    with raw(redis) as client:
+        client.flushall()
+    assert publisher.reconcile() == 5
+    publisher.publish_waiting()
+    assert chunks_of(redis) == [1, 2, 3, 4, 5]
+
+
+def test_what_is_on_the_queue_is_left_there(publisher: Publisher, app: Celery) -> None:
+    publisher.publish_waiting()
+    assert (publisher.reconcile(), depth(app)) == (0, 5)
+
+
+def test_what_was_not_published_yet_is_not_lost(publisher: Publisher, database: Database, run: Run) -> None:
+    assert (publisher.reconcile(), waiting(database, run)) == (0, 5)
+
+
+def test_a_chunk_that_was_done_meanwhile_is_left_alone(
+    publisher: Publisher, redis: PrivateRedis, database: Database, run: Run
+) -> None:
+    publisher.publish_waiting()
+    label_published(database, run, redis)
+    with raw(redis) as client:
+        client.rpop(KEY)
+    assert publisher.reconcile() == 0
+    assert number(database, "select max(attempt) from chunks") == 1
+
+
+def test_a_chunk_whose_taker_died_is_published_again_and_delivered_once(
+    publisher: Publisher, redis: PrivateRedis, app: Celery
+) -> None:
+    publisher.publish_waiting()
+    lose_a_taker(settings_for(redis))
+    assert publisher.reconcile() == 1
+    publisher.publish_waiting()
+    assert (unacknowledged(app), "chunk-1.2" in queued_ids(app), depth(app)) == (0, True, 5)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # it takes seconds, and any database does
+def test_a_chunk_that_a_living_worker_holds_is_not_lost(publisher: Publisher, redis: PrivateRedis, app: Celery) -> None:
+    publisher.publish_waiting()
+    with raw(redis) as client:
+        client.ltrim(KEY, -1, -1)  # only the oldest stays: the worker takes it
+    with busy_worker(redis, settings_for(redis)):
+        publisher.reconcile()
+        assert unacknowledged(app) == 1
+        assert publisher.republished == 4
+
+
+def test_what_another_run_has_published_is_its_own(
+    publisher: Publisher, redis: PrivateRedis, app: Celery, database: Database
+) -> None:
+    publisher.publish_waiting()
+    other = begin_run(database, root="/other")
+    with raw(redis) as client:
+        client.flushall()
+    assert Publisher(app, database, other, settings_for(redis)).reconcile() == 0
+
+
+def test_without_redis_nothing_is_taken_from_the_manifest(
+    publisher: Publisher, redis: PrivateRedis, app: Celery, database: Database, run: Run
+) -> None:
+    redis.stop()
+    app.conf.broker_transport_options |= {"max_retries": 1, "interval_start": 0}  # by itself, kombu waits for 6 s
+    with pytest.raises(BrokerError):
+        publisher.publish_waiting()
+    assert waiting(database, run) == 5
+
+
+def test_what_a_full_redis_refused_is_published_when_there_is_room(
+    publisher: Publisher, redis: PrivateRedis, app: Celery
+) -> None:
+    with raw(redis) as client:
+        client.config_set("maxmemory", 1)
+        with pytest.raises(BrokerError):
+            publisher.publish_waiting()
+        client.config_set("maxmemory", 0)
+    assert (publisher.reconcile(), publisher.publish_waiting(), depth(app)) == (5, 5, 5)
+
+
+def test_a_run_that_is_done_has_nothing_to_publish(publisher: Publisher, database: Database, run: Run) -> None:
+    label_all(database, run)
+    assert (publisher.publish_waiting(), publisher.reconcile(), take(database, run)) == (0, 0, [])
+
+
+def test_it_is_quiet_when_nothing_is_done_and_nothing_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(QuietWatch, "QUIET_S", 0.0)
+    watch = QuietWatch()
+    assert [watch.is_quiet(done, depth) for done, depth in [(0, 0), (0, 0), (1, 0), (1, 5), (1, 0)]] == [
+        *(False, True, False, False, True)
+    ]
+
+
+def test_it_is_not_quiet_before_its_time() -> None:
+    watch = QuietWatch()
+    assert not any(watch.is_quiet(0, 0) for _ in range(100))

@@ -1,0 +1,136 @@
+"""The report for people: one screen of 80 columns that says what matters."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+
+from report.night import MinuteFigures, night_figures
+from report.terminal import duration, print_report
+from storage.records import FailureCount
+from tests.unit.report.planted import EVENING, plant
+from tests.unit.storage.nights import MODEL, begin_run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from report.night import NightFigures
+    from storage.database import Database
+
+
+@pytest.fixture
+def night(file: Database) -> NightFigures:
+    return night_figures(file, plant(file))
+
+
+def printed(night: NightFigures) -> str:
+    """Return what a terminal of 80 columns gets, byte by byte in UTF-8."""
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    print_report(night, Console(file=terminal, width=80, force_terminal=False))
+    terminal.seek(0)
+    return terminal.read()
+
+
+def widest(text: str) -> int:
+    return max(len(line) for line in text.splitlines())
+
+
+def minutes(counts: Sequence[int]) -> tuple[MinuteFigures, ...]:
+    return tuple(
+        MinuteFigures(minute=EVENING + timedelta(minutes=number), images=images) for number, images in enumerate(counts)
+    )
+
+
+def test_a_night_fits_80_columns(night: NightFigures) -> None:
+    assert widest(printed(night)) <= 80
+
+
+def test_a_short_run_on_a_fast_machine_fits_80_columns(night: NightFigures) -> None:
+    assert widest(printed(replace(night, minutes=minutes([12_345] * 5)))) <= 80
+
+
+def test_long_names_of_workers_and_paths_fit_80_columns(night: NightFigures) -> None:
+    example = f"/photos/{'holiday/' * 20}1.jpg"
+    workers = tuple(replace(worker, name=f"{'a-very-long-host-name.' * 3}-4711/1") for worker in night.workers)
+    failures = (FailureCount(kind="not_an_image", images=12_345, example=example),)
+    assert widest(printed(replace(night, workers=workers, failures=failures))) <= 80
+
+
+def test_it_says_how_many_how_fast_and_for_how_long(night: NightFigures) -> None:
+    text = printed(night)
+    assert f"160: {night.progress.ok} labelled, {night.progress.failed} failed" in text
+    assert f"{night.images_per_second:,.1f} images/s over 2 min 22 s, after pauses of 11 min 01 s" in text
+
+
+def test_it_names_the_model_and_the_engine(night: NightFigures) -> None:
+    assert "resnet18, fp32, weights aa1dea68, on openvino" in printed(night)
+
+
+def test_random_weights_are_said_to_be_random_loudly(file: Database) -> None:
+    text = printed(night_figures(file, begin_run(file, replace(MODEL, weights="random"))))
+    assert "RANDOM WEIGHTS" in text
+    assert "The weights are RANDOM: these labels mean nothing." in text
+
+
+def test_trained_weights_are_not_said_to_be_random(night: NightFigures) -> None:
+    assert "RANDOM" not in printed(night)
+
+
+def test_every_stage_and_every_kind_of_failure_has_its_line(night: NightFigures) -> None:
+    firsts = [line.split()[0] for line in printed(night).splitlines() if line.split()]
+    assert {"queue", "read", "decode", "infer", "read+decode+infer", "damaged", "vanished"} <= set(firsts)
+
+
+def test_what_is_missing_is_said(file: Database, night: NightFigures) -> None:
+    progress = replace(night.progress, images=200)
+    assert "40 still missing" in printed(replace(night, progress=progress))
+
+
+def test_what_had_its_labels_already_is_said(night: NightFigures) -> None:
+    assert "1,234 more had their labels already" in printed(replace(night, run=replace(night.run, skipped=1234)))
+
+
+def test_a_long_night_shows_its_slowest_median_and_fastest_whole_minute(night: NightFigures) -> None:
+    text = printed(replace(night, minutes=minutes([1, 600, 500, 700, 900, 800, 2])))
+    assert "slowest 500, median 700, fastest 900 images" in text
+
+
+def test_many_workers_are_cut_short(night: NightFigures) -> None:
+    workers = tuple(replace(night.workers[0], name=f"host-1/{number}") for number in range(20))
+    text = printed(replace(night, workers=workers))
+    assert "and 12 more: --json lists them" in text
+    assert "host-1/8" not in text
+
+
+def test_square_brackets_in_a_path_are_shown_as_they_are(night: NightFigures) -> None:
+    failures = (FailureCount(kind="damaged", images=1, example="/photos/[red]/[/x].jpg"),)
+    roots = ("/photos/[old]",)
+    text = printed(replace(night, failures=failures, run=replace(night.run, roots=roots)))
+    assert "/photos/[red]/[/x].jpg" in text
+    assert "/photos/[old]" in text
+
+
+def test_a_root_whose_name_is_not_utf8_can_be_printed(night: NightFigures) -> None:
+    assert "Run 1: /photos/gr" in printed(replace(night, run=replace(night.run, roots=("/photos/gr\udcfc\udcdfe",))))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (42.4, "42 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (200, "3 min 20 s"),
+        (3599.6, "1 h 00 min"),
+        (25_530, "7 h 05 min"),
+    ],
+)
+def test_a_duration_is_told_as_people_tell_it(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

@@ -1,0 +1,171 @@
+"""The schema: made once, checked by everyone, migrated on demand; the same on SQLite and Postgres."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+
+import storage.schema
+from common.errors import DatabaseError
+from common.settings import load_settings
+from storage.database import Database
+from storage.schema import REVISION, check_schema, ensure_schema, upgrade
+from storage.tables import metadata
+from tests.unit.storage.nights import ask, change
+from tests.unit.storage.processes import at_once
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MIGRATIONS = Path(storage.schema.__file__).with_name("migrations")
+
+#: What DESIGN.md promises of the views, in the order in which `select *` shows it, and what was added since.
+RESULTS = [
+    *("path", "model", "status", "label_1", "score_1", "label_2", "score_2", "label_3", "score_3"),
+    *("error_kind", "error", "width", "height"),
+    *("queue_ms", "read_ms", "decode_ms", "infer_ms", "total_ms", "worker", "run_id", "labelled_at"),
+    *("precision", "weights", "size_bytes"),
+]
+LABELS = ["path", "rank", "label", "score", "model"]
+
+#: A second migration, as the next version of nightlabel may bring one.
+NEXT_MIGRATION = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    op.add_column("runs", sa.Column("note", sa.Text))
+"""
+
+
+@pytest.fixture
+def empty(database_url: str) -> Iterator[Database]:
+    database = Database(load_settings(database_url=database_url).database_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make this program the next version, whose schema has one more migration."""
+    folder = tmp_path / "next"
+    shutil.copytree(MIGRATIONS, folder / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "migrations" / "versions" / "0002_next.py").write_text(NEXT_MIGRATION)
+    monkeypatch.setattr(storage.schema, "__file__", str(folder / "schema.py"))
+    monkeypatch.setattr(storage.schema, "REVISION", "0002")
+
+
+def recorded_revision(database: Database) -> str:
+    ((revision,),) = ask(database, "select version_num from alembic_version")
+    return str(revision)
+
+
+def test_an_empty_database_gets_this_versions_schema(empty: Database) -> None:
+    ensure_schema(empty)
+    assert recorded_revision(empty) == REVISION
+
+
+def test_a_schema_that_is_there_is_left_alone(database: Database) -> None:
+    change(database, "create table of_somebody_else (id integer)")
+    ensure_schema(database)
+    assert ask(database, "select * from of_somebody_else") == []
+
+
+def test_the_revision_that_is_checked_is_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_current_head() == REVISION
+
+
+def test_the_migrations_make_the_tables_that_the_statements_are_written_for(database: Database) -> None:
+    with database.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+@pytest.mark.parametrize(("view", "columns"), [("results", RESULTS), ("labels", LABELS)])
+def test_a_view_has_the_promised_columns_in_one_order_on_every_database(
+    database: Database, view: str, columns: list[str]
+) -> None:
+    with database.read() as connection:
+        found = list(connection.execute(text(f"select * from {view}")).keys())
+    assert found == columns
+
+
+def test_a_database_of_a_newer_version_is_refused(database: Database) -> None:
+    change(database, "update alembic_version set version_num = '9999'")
+    with pytest.raises(DatabaseError, match="newer nightlabel"):
+        ensure_schema(database)
+
+
+def test_a_database_of_a_newer_version_is_not_upgraded(database: Database) -> None:
+    change(database, "update alembic_version set version_num = '9999'")
+    with pytest.raises(DatabaseError, match="newer nightlabel"):
+        upgrade(database)
+
+
+@pytest.mark.usefixtures("database", "next_version")
+def test_a_database_of_an_older_version_is_refused_with_the_command_that_helps(empty: Database) -> None:
+    with pytest.raises(DatabaseError, match="nightlabel db upgrade"):
+        ensure_schema(empty)
+
+
+@pytest.mark.usefixtures("database", "next_version")
+def test_a_worker_does_not_migrate_a_database_by_itself(empty: Database) -> None:
+    with pytest.raises(DatabaseError):
+        ensure_schema(empty)
+    assert recorded_revision(empty) == "0001"
+
+
+@pytest.mark.usefixtures("database", "next_version")
+def test_an_upgrade_brings_an_older_database_to_this_version(empty: Database) -> None:
+    assert upgrade(empty) == ("0001", "0002")
+    ensure_schema(empty)
+    assert ask(empty, "select note from runs") == []
+
+
+def test_an_upgrade_of_a_new_database_changes_nothing(database: Database) -> None:
+    assert upgrade(database) == (REVISION, REVISION)
+
+
+@pytest.mark.usefixtures("database", "next_version")
+def test_a_migration_that_fails_leaves_the_database_as_it_was(empty: Database) -> None:
+    change(empty, "alter table runs add column note text")  # which 0002 cannot add any more
+    with pytest.raises(Exception, match="note"):
+        upgrade(empty)
+    assert recorded_revision(empty) == "0001"
+
+
+def test_a_database_without_tables_is_refused_by_what_only_reads(empty: Database) -> None:
+    change(empty, "create table of_somebody_else (id integer)")
+    with pytest.raises(DatabaseError, match="is empty"):
+        check_schema(empty)
+
+
+def test_a_mistyped_file_name_makes_no_empty_database(tmp_path: Path) -> None:
+    mistyped = tmp_path / "nihgt.db"
+    with pytest.raises(DatabaseError, match=r"There is no database .*nihgt\.db"):
+        check_schema(Database(f"sqlite:///{mistyped}"))
+    assert not mistyped.exists()
+
+
+def create(url: str) -> None:
+    ensure_schema(Database(url))
+
+
+def test_processes_that_create_the_schema_at_once_all_succeed(empty: Database) -> None:
+    url = empty.url.render_as_string(hide_password=False)
+    assert at_once(create, [(url,)] * 4) == [os.EX_OK] * 4
