@@ -56,7 +56,8 @@ class Database:
         """The database's name for people, without a password."""
         if self.is_sqlite:
             return self.url.database or ":memory:"
-        return redact(self.url.render_as_string(hide_password=True))
+        plain = self.url.set(drivername=self.url.get_backend_name())  # the driver is ours, not the user's
+        return redact(plain.render_as_string(hide_password=True))
 
     @property
     def is_sqlite(self) -> bool:
