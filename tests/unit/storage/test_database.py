@@ -71,7 +71,7 @@ def writer(path: Path, ends_after_s: float = 0) -> Iterator[None]:
 
 def test_a_postgres_that_is_not_there_is_named_with_what_to_check() -> None:
     message = sentence("postgresql+psycopg://anna@127.0.0.1:1/photos")
-    assert "postgresql+psycopg://anna@127.0.0.1:1/photos does not answer" in message
+    assert "postgresql://anna@127.0.0.1:1/photos does not answer" in message
     assert "NIGHTLABEL_DATABASE_URL" in message
 
 
@@ -220,7 +220,7 @@ def test_no_message_about_an_impossible_url_shows_its_password(url: str) -> None
 
 def test_a_database_is_shown_by_its_file_or_its_url_without_password() -> None:
     with closing("sqlite:///night.db") as file, closing(f"postgresql+psycopg://anna:{HIDDEN}@nas/photos") as server:
-        assert (file.shown, server.shown) == ("night.db", "postgresql+psycopg://anna:***@nas/photos")
+        assert (file.shown, server.shown) == ("night.db", "postgresql://anna:***@nas/photos")
 
 
 def test_a_password_among_a_urls_options_is_not_shown() -> None:
