@@ -53,6 +53,8 @@ class Nightlabel:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # A shell starts background jobs with SIGINT ignored, and a job's children inherit that.
+            preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - one system call
         )
         self._started.append(process)
         return process
@@ -85,6 +87,10 @@ class Nightlabel:
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)  # its children die with it
             process.communicate()
+
+
+def _heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_until(reached: Callable[[], T | None], timeout_s: float = 60) -> T:
