@@ -50,6 +50,8 @@ def make_app(settings: Settings) -> Celery:
         worker_proc_alive_timeout=120,
         # Whatever a decoder leaks is gone after 2,000 chunks, about 128,000 images.
         worker_max_tasks_per_child=2000,
+        # What a child holds beyond the limit after a chunk is a leak: another one takes its place. In KiB.
+        worker_max_memory_per_child=settings.memory_limit_mb and settings.memory_limit_mb * 1_000_000 // 1024,
         # A task whose connection broke cannot acknowledge: its chunk will run elsewhere.
         worker_cancel_long_running_tasks_on_connection_loss=True,
         # SIGTERM lets the chunks in work end, however long that takes (the time limit bounds it). SIGQUIT

@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from common.errors import UsageError
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "int8"]
 EngineName = Literal["openvino", "torch"]
 
 ENV_PREFIX = "NIGHTLABEL_"
@@ -75,7 +75,9 @@ class Settings(BaseSettings):
 
     model: str = "resnet18"
     engine: Literal["auto", "openvino", "torch"] = "auto"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
+    #: An int8 model that gives a smaller share of images the same best label as fp32 is refused.
+    int8_min_agreement: float = Field(0.95, ge=0, le=1)
     #: A file with a state_dict, or `random`.
     weights: str | None = None
     #: Where `<model>.pth` is looked for.
@@ -91,6 +93,11 @@ class Settings(BaseSettings):
     chunk_size: int = Field(64, ge=1, le=64)
     #: Chunks that may wait in Redis; the producer waits above it. 2,000 chunks are about 15 MB.
     queue_limit: int = Field(2000, ge=1)
+
+    #: How far the workers stand back behind other programs: 0 not at all, 19 as far as possible (nice(1)).
+    nice: int = Field(0, ge=0, le=19)
+    #: Megabytes that a worker process may hold; a picture that needs more fails (`too_large`). None: no limit.
+    memory_limit_mb: int | None = Field(None, ge=300)
 
     #: Seconds after which a chunk that hangs is killed; a decoder can hang holding the GIL.
     time_limit_s: int = Field(120, ge=2)

@@ -51,7 +51,7 @@ Model = Annotated[
 ]
 Precision = Annotated[
     str | None,
-    typer.Option(metavar="auto|fp32|bf16", help="auto: bf16 where the CPU has it. [NIGHTLABEL_PRECISION]"),
+    typer.Option(metavar="auto|fp32|bf16|int8", help="auto: bf16 where the CPU has it. [NIGHTLABEL_PRECISION]"),
 ]
 EngineOption = Annotated[
     str | None,
@@ -72,6 +72,13 @@ Exclude = Annotated[
     list[str] | None, typer.Option(metavar="GLOB", help="Not these files or folders. [NIGHTLABEL_EXCLUDE]")
 ]
 Workers = Annotated[int | None, typer.Option(metavar="N", help="Worker processes. [NIGHTLABEL_WORKERS; one a CPU]")]
+Nice = Annotated[
+    int | None, typer.Option(metavar="N", help="Stand back behind other programs, 0 to 19. [NIGHTLABEL_NICE]")
+]
+MemoryLimit = Annotated[
+    int | None,
+    typer.Option("--memory-limit", metavar="MB", help="Memory of each worker process. [NIGHTLABEL_MEMORY_LIMIT_MB]"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
@@ -114,6 +121,8 @@ def run(
     include: Include = None,
     exclude: Exclude = None,
     relabel: Relabel = False,
+    nice: Nice = None,
+    memory_limit: MemoryLimit = None,
 ) -> None:
     """Label everything under PATH: workers, progress, report. The same command again goes on where it stopped.
 
@@ -129,6 +138,8 @@ def run(
         include=include,
         exclude=exclude,
         relabel=relabel or None,
+        nice=nice,
+        memory_limit_mb=memory_limit,
     )
     from nightlabel.run import open_scan_run, scan_writer
 
@@ -189,12 +200,16 @@ def worker(
     ] = None,
     db: Db = None,
     broker: Broker = None,
+    nice: Nice = None,
+    memory_limit: MemoryLimit = None,
 ) -> None:
     """Label what is on the queue, until stopped. On as many hosts as there are.
 
     Example: NIGHTLABEL_BROKER_URL=redis://nas:6379/0 nightlabel worker --concurrency 4
     """
-    settings = _settings(workers=concurrency, database_url=db, broker_url=broker)
+    settings = _settings(
+        workers=concurrency, database_url=db, broker_url=broker, nice=nice, memory_limit_mb=memory_limit
+    )
     from worker.service import serve
 
     raise typer.Exit(serve(settings))
@@ -312,6 +327,10 @@ def models(
 def prepare_model(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name that `nightlabel models` lists.")],
     weights: Weights = None,
+    int8: Annotated[
+        list[str] | None,
+        typer.Option("--int8", metavar="PATH", help="Quantise it too, anew, on images under this path."),
+    ] = None,
 ) -> None:
     """Convert a model once, so that workers start in a moment.
 
@@ -319,6 +338,14 @@ def prepare_model(
     """
     from worker.models import resolve
 
+    if int8:
+        from nightlabel.run import quantise_on
+        from producer.scan import find_roots
+
+        settings = _settings(model=name, weights=weights, engine="openvino", precision="int8")
+        quantised = quantise_on(settings, find_roots(int8), anew=True)
+        typer.echo(f"{name}: {quantised}.")
+        return
     ready = resolve(_settings(model=name, weights=weights, engine="openvino"))
     typer.echo(f"{ready.model.architecture} is prepared in {ready.prepared}.")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from worker.catalogue import FAMILIAR, load_catalogue
-from worker.prepare import prepared_weights
+from worker.prepare import prepared_precisions
 from worker.weights import find_weights, what_to_do
 
 if TYPE_CHECKING:
@@ -48,6 +48,6 @@ def _row(entry: CatalogueEntry, settings: Settings) -> tuple[str, ...]:
         f"{entry.name}{' (default)' if entry.name == FAMILIAR[0] else ''}",
         f"{entry.parameters / 1e6:.1f} M",
         f"{size} × {size}",
-        "fp32, bf16" if prepared_weights(entry.architecture, entry.recipe, settings.cache_dir) else "–",
+        ", ".join(prepared_precisions(entry.architecture, entry.recipe, settings.cache_dir)) or "–",
         str(weights) if weights else "missing",
     )

@@ -23,11 +23,12 @@ from common.errors import ArchiveError, BrokerError, DatabaseBusyError, Database
 from nightlabel.local_workers import LocalWorkers
 from producer.enqueue import Enqueued, write_manifest
 from producer.publish import Publisher, QuietWatch
-from producer.scan import find_roots
+from producer.scan import ScanCounts, find_roots, sample, scan
 from storage.records import shown
 from storage.runs import follow, open_run, progress, unfollow
 from storage.schema import ensure_schema
-from worker.models import resolve
+from worker.models import quantise_for, resolve
+from worker.quantise import MAX_CALIBRATION_IMAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from nightlabel.display import Display
     from storage.database import Database
     from storage.records import Run
+    from worker.quantise import Quantised
 
 #: Seconds between two looks at a run that has nothing to publish.
 _POLL_S = 0.2
@@ -45,6 +47,8 @@ _POLL_S = 0.2
 _LOOKING_SHARE = 20
 #: Seconds between two signs of life of a follower. One that was not heard of for four times as long is gone.
 FOLLOW_EVERY_S = 5.0
+#: Seconds that looking for images to calibrate on may take, on an archive of millions.
+SAMPLE_S = 20.0
 #: Seconds that Redis or the database may be away before a run gives up. Each try waits a second.
 PATIENCE_S = 120.0
 
@@ -100,12 +104,29 @@ def open_scan_run(settings: Settings, paths: Sequence[str], database: Database) 
 
     """
     roots = find_roots(paths)
+    if settings.precision == "int8":
+        quantise_on(settings, roots)
     ready = resolve(settings)
     ensure_schema(database)
     filters = {"include": list(settings.include), "exclude": list(settings.exclude)}
     if settings.relabel:
         filters["relabel"] = ["yes"]
     return open_run(database, ready.model, engine=ready.engine, roots=roots, filters=filters)
+
+
+def quantise_on(settings: Settings, roots: Sequence[str], *, anew: bool = False) -> Quantised:
+    """Quantise the configured model on a sample of the images under these roots, unless it is quantised already.
+
+    Raises:
+        ModelError: it disagrees with fp32 too often, or too few images can be read.
+
+    """
+
+    def draw() -> list[str]:
+        found = scan(roots, settings.include, settings.exclude, counts=ScanCounts())
+        return sample(found, 2 * MAX_CALIBRATION_IMAGES, SAMPLE_S)
+
+    return quantise_for(settings, draw, anew=anew)
 
 
 def scan_writer(database: Database, run: Run, settings: Settings) -> ManifestWriter:

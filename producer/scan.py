@@ -5,7 +5,9 @@ from __future__ import annotations
 import fnmatch
 import logging
 import os
+import random
 import re
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISREG
@@ -91,6 +93,25 @@ def scan(
             yield ImageRef(root, status.st_size, status.st_mtime_ns)
         else:
             yield from _walk(root, wanted, unwanted, counts)
+
+
+def sample(refs: Iterator[ImageRef], count: int, budget_s: float) -> list[str]:
+    """Return the paths of up to `count` images, drawn evenly from those that a scan finds within `budget_s` seconds.
+
+    The draw is the same each time. Source: Vitter's reservoir sampling, algorithm R.
+    """
+    draw = random.Random(0)  # noqa: S311 - a sample, not a secret
+    kept: list[str] = []
+    deadline = time.monotonic() + budget_s
+    for number, ref in enumerate(refs):
+        if len(kept) < count:
+            kept.append(ref.path)
+        elif (place := draw.randrange(number + 1)) < count:
+            kept[place] = ref.path
+        if time.monotonic() > deadline:
+            break
+    draw.shuffle(kept)
+    return kept
 
 
 def _walk(

@@ -34,8 +34,9 @@ class Model:
     architecture: str  #: torchvision's name, `resnet18`
     recipe: str  #: which of torchvision's weights the transforms and the labels come from
     weights: str  #: sha256 of the weights file, or `random`
-    precision: str  #: `fp32` or `bf16`
+    precision: str  #: `fp32`, `bf16` or `int8`
     preprocessing: Preprocessing
+    calibration: str | None = None  #: int8: sha256 of the quantised network, since each calibration gives another
 
     @property
     def key(self) -> str:

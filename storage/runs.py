@@ -170,7 +170,7 @@ def _runs() -> Select[Any]:
         _HAS_OPEN_CHUNK.label("has_open_chunk"),
         *(
             models.c[name].label(f"model_{name}")
-            for name in ("architecture", "recipe", "weights", "precision", "preprocessing")
+            for name in ("architecture", "recipe", "weights", "precision", "preprocessing", "calibration")
         ),
     ).join(models, models.c.id == runs.c.model_id)
 
@@ -189,6 +189,7 @@ def _run(row: Row[Any]) -> Run:
             weights=row.model_weights,
             precision=row.model_precision,
             preprocessing=Preprocessing(**preprocessing),
+            calibration=row.model_calibration,
         ),
         engine=row.engine,
         roots=tuple(row.roots),

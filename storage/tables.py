@@ -55,6 +55,7 @@ models = Table(
     Column("weights", Text, nullable=False),
     Column("precision", Text, nullable=False),
     Column("preprocessing", JSON, nullable=False),
+    Column("calibration", String(64)),
     Column("created_at", UtcDateTime, nullable=False),
 )
 

@@ -14,7 +14,7 @@ from storage.records import Outcome
 from worker.decoding import decode
 from worker.engines import load_engine
 from worker.failures import FailureKind, ImageError
-from worker.reading import read_image
+from worker.reading import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from common.settings import Settings
     from storage.records import ChunkImage
     from worker.models import ReadyModel
+    from worker.reading import ImageFile
 
 LABELS_KEPT = 3
 _BYTES_PER_MB = 1_000_000
@@ -44,7 +45,7 @@ class Labeller:
         self._categories = ready.categories
         self._preprocessing = ready.model.preprocessing
         self._batch_size = settings.batch_size
-        self._max_bytes = settings.max_file_mb * _BYTES_PER_MB
+        self._reader = Reader(settings.max_file_mb * _BYTES_PER_MB)
         self._max_pixels = settings.max_megapixels * 1_000_000
         self._time_limit_s = settings.soft_time_limit_s
 
@@ -60,10 +61,10 @@ class Labeller:
 
     def _outcomes(self, images: Sequence[ChunkImage], roots: Sequence[str]) -> Iterator[Outcome]:
         batch: list[_Waiting] = []
-        for image in images:
+        for image, reading in self._reader.ahead(images, roots):
             begun = perf_counter()
             try:
-                batch.append(self._load(image, roots))
+                batch.append(self._decode(image, reading()))
             except ImageError as error:
                 yield failed(image, error.kind, str(error))
             except SoftTimeLimitExceeded:
@@ -77,20 +78,17 @@ class Labeller:
         if batch:
             yield from self._classify(batch)
 
-    def _load(self, image: ChunkImage, roots: Sequence[str]) -> _Waiting:
+    def _decode(self, image: ChunkImage, file: ImageFile) -> _Waiting:
         started = perf_counter()
-        file = read_image(image.path, roots, self._max_bytes)
-        read = perf_counter()
         picture = decode(file.data, self._preprocessing, self._max_pixels)
-        decoded = perf_counter()
         outcome = Outcome(
             image_id=image.image_id,
             width=picture.width,
             height=picture.height,
             size=file.size,
             mtime_ns=file.mtime_ns,
-            read_ms=(read - started) * 1000,
-            decode_ms=(decoded - read) * 1000,
+            read_ms=file.read_ms,
+            decode_ms=(perf_counter() - started) * 1000,
         )
         return _Waiting(outcome, picture.pixels)
 

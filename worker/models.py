@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,13 +11,17 @@ from common.errors import ModelError
 from common.settings import RANDOM_WEIGHTS
 from storage.records import Model
 from worker.catalogue import RECIPE_MARK, find_entry
-from worker.engines import choose_engine, choose_precision
+from worker.engines import INT8, choose_engine, choose_precision
 from worker.prepare import prepare, prepared_dir, run_apart
+from worker.quantise import find_quantised, quantise, quantised_dir
 from worker.weights import find_weights, sha256_of, what_to_do
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from common.settings import Settings
     from worker.catalogue import CatalogueEntry
+    from worker.quantise import Quantised
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +39,40 @@ def resolve(settings: Settings) -> ReadyModel:
     """Return the model that the settings name, prepared where its engine needs that.
 
     Raises:
-        ModelError: no such model; or its weights are missing, damaged, or of another model.
+        ModelError: no such model; or its weights are missing, damaged, or of another model; or it is to run in int8,
+            and was not quantised yet, or disagrees with fp32 too often.
 
     """
     entry = find_entry(settings.model, settings.cache_dir)
     weights, path = _weights(entry, settings)
     engine = choose_engine(settings.engine)
     model = _model(entry, weights, choose_precision(settings.precision, engine))
+    if model.precision == INT8:
+        quantised = find_quantised(model, settings.cache_dir)
+        if quantised is None:
+            raise ModelError(f"{entry.name} is not quantised yet: nightlabel models prepare {entry.name} --int8 PATH")
+        _refuse_disagreement(quantised, settings)
+        model = replace(model, calibration=quantised.calibration)
     return _ready(model, entry, engine, path, settings)
+
+
+def quantise_for(settings: Settings, sample: Callable[[], Sequence[str]], *, anew: bool = False) -> Quantised:
+    """Quantise the configured model on a `sample` of an archive's images, unless it is quantised already.
+
+    Raises:
+        ModelError: as `resolve` does; or NNCF is missing, or too few images can be read.
+
+    """
+    entry = find_entry(settings.model, settings.cache_dir)
+    weights, path = _weights(entry, settings)
+    model = _model(entry, weights, choose_precision(INT8, choose_engine(settings.engine)))
+    prepare(model, path, settings.cache_dir)
+    found = None if anew else find_quantised(model, settings.cache_dir)
+    if found is None:
+        limits = {"max_bytes": settings.max_file_mb * 1_000_000, "max_pixels": settings.max_megapixels * 1_000_000}
+        found = quantise(model, settings.cache_dir, sample(), anew=anew, **limits)
+    _refuse_disagreement(found, settings)
+    return found
 
 
 def check_configured(settings: Settings) -> None:
@@ -94,6 +124,14 @@ def _model(entry: CatalogueEntry, weights: str, precision: str) -> Model:
     )
 
 
+def _refuse_disagreement(quantised: Quantised, settings: Settings) -> None:
+    if quantised.agreement < settings.int8_min_agreement:
+        raise ModelError(
+            f"{quantised}; NIGHTLABEL_INT8_MIN_AGREEMENT asks for {settings.int8_min_agreement:.1%}. Use --precision"
+            " bf16 or fp32, or calibrate it on more images: nightlabel models prepare NAME --int8 PATH"
+        )
+
+
 def _weights(entry: CatalogueEntry, settings: Settings) -> tuple[str, Path | None]:
     """Return the sha256 and the path of the weights, or `random` and None."""
     if settings.weights == RANDOM_WEIGHTS:
@@ -116,10 +154,20 @@ def _download(entry: CatalogueEntry, settings: Settings) -> Path:
 
 
 def _ready(model: Model, entry: CatalogueEntry, engine: str, path: Path | None, settings: Settings) -> ReadyModel:
-    return ReadyModel(
-        model=model,
-        engine=engine,
-        categories=entry.categories,
-        weights_path=path,
-        prepared=prepare(model, path, settings.cache_dir) if engine == "openvino" else settings.cache_dir,
-    )
+    prepared = settings.cache_dir
+    if model.precision == INT8:
+        prepared = _recorded_quantised(model, settings).folder
+    elif engine == "openvino":
+        prepared = prepare(model, path, settings.cache_dir)
+    return ReadyModel(model=model, engine=engine, categories=entry.categories, weights_path=path, prepared=prepared)
+
+
+def _recorded_quantised(model: Model, settings: Settings) -> Quantised:
+    """Return the int8 model of exactly this calibration: another one would give other labels under its name."""
+    quantised = find_quantised(model, settings.cache_dir)
+    if quantised is None or quantised.calibration != model.calibration:
+        raise ModelError(
+            f"The int8 model of this calibration is not on this machine. Copy the folder"
+            f" {quantised_dir(model, settings.cache_dir)} from the one that enqueued the run."
+        )
+    return quantised

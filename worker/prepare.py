@@ -1,6 +1,7 @@
 """Prepare models: torch converts each once, in a process of its own, into the cache.
 
-Run as `python -P -m worker.prepare COMMAND JSON`, this is that process. A prepared model is a folder:
+Run as `python -P -m worker.prepare COMMAND`, with JSON on standard input, this is that process. A prepared model is
+a folder:
 
     model.xml, model.bin   the network in OpenVINO's format, fp32, from uint8 pixels to probabilities
     model.json             what it was made of, and the sha256 of both files; written last
@@ -37,7 +38,7 @@ _FILES = ("model.xml", "model.bin")
 
 def prepared_dir(model: Model, cache_dir: Path) -> Path:
     """Return the folder that holds, or will hold, the prepared model."""
-    made_of = json.dumps([FORMAT, replace(model, precision="any").key])
+    made_of = json.dumps([FORMAT, replace(model, precision="any", calibration=None).key])
     return cache_dir / "models" / f"{model.architecture}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}"
 
 
@@ -51,25 +52,25 @@ def prepare(model: Model, weights_path: Path | None, cache_dir: Path) -> Path:
 
     """
     folder = prepared_dir(model, cache_dir)
-    if _is_intact(folder):
+    if is_intact(folder):
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(folder.with_suffix(".lock")):
-        if not _is_intact(folder):
+    with locked(folder.with_suffix(".lock")):
+        if not is_intact(folder):
             if weights_path is None and not model.is_random:
                 raise ModelError(f"The prepared model {folder} is damaged, and its weights are not on this machine.")
             run_apart("model", cache_dir, model=asdict(model), weights=weights_path and str(weights_path))
     return folder
 
 
-def prepared_weights(architecture: str, recipe: str, cache_dir: Path) -> list[str]:
-    """Return the weights (sha256, or `random`) with which a model is prepared on this machine."""
-    found = []
-    for path in sorted((cache_dir / "models").glob(f"{architecture}-*/model.json")):
+def prepared_precisions(architecture: str, recipe: str, cache_dir: Path) -> list[str]:
+    """Return the precisions in which a model, with whatever weights, is ready to be loaded on this machine."""
+    found = set()
+    for path in (cache_dir / "models").glob(f"{architecture}-*/model.json"):
         made_of = json.loads(path.read_text())["model"]
         if (made_of["architecture"], made_of["recipe"]) == (architecture, recipe):
-            found.append(made_of["weights"])
-    return found
+            found |= {"int8"} if made_of["precision"] == "int8" else {"fp32", "bf16"}
+    return sorted(found, key=("fp32", "bf16", "int8").index)
 
 
 def run_apart(command: str, cache_dir: Path, **arguments: Any) -> str:  # noqa: ANN401 - JSON
@@ -81,15 +82,8 @@ def run_apart(command: str, cache_dir: Path, **arguments: Any) -> str:  # noqa: 
     """
     done = subprocess.run(  # noqa: S603 - our own interpreter and module
         # -P: a folder called `worker` in the current folder must not stand in for ours.
-        [
-            sys.executable,
-            "-P",
-            "-m",
-            "worker.prepare",
-            command,
-            json.dumps({"cache_dir": str(cache_dir), **arguments}),
-        ],
-        stdin=subprocess.DEVNULL,
+        [sys.executable, "-P", "-m", "worker.prepare", command],
+        input=json.dumps({"cache_dir": str(cache_dir), **arguments}),
         capture_output=True,
         text=True,
         check=False,
@@ -100,7 +94,7 @@ def run_apart(command: str, cache_dir: Path, **arguments: Any) -> str:  # noqa: 
     return done.stdout
 
 
-def _is_intact(folder: Path) -> bool:
+def is_intact(folder: Path) -> bool:
     """Tell whether the prepared model is there, with the bytes that were written."""
     try:
         recorded = json.loads((folder / "model.json").read_text())["sha256"]
@@ -110,7 +104,24 @@ def _is_intact(folder: Path) -> bool:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def write_folder(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield a scratch folder to write a model into, and what to record of it; put it in place when all is there."""
+    scratch = folder.with_suffix(f".{os.getpid()}")
+    shutil.rmtree(scratch, ignore_errors=True)  # left behind by a killed process that had the same number
+    scratch.mkdir(parents=True)
+    record: dict[str, Any] = {}
+    try:
+        yield scratch, record
+        record["sha256"] = {name: sha256_of(scratch / name) for name in _FILES}
+        (scratch / "model.json").write_text(json.dumps(record, indent=1))
+        shutil.rmtree(folder, ignore_errors=True)  # a damaged one
+        scratch.rename(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -164,35 +175,35 @@ def _download(name: str, cache_dir: Path) -> str:
 def _write_model(model: Model, weights_path: Path | None, cache_dir: Path) -> None:
     from worker.engines.openvino import convert
 
-    folder = prepared_dir(model, cache_dir)
-    scratch = folder.with_suffix(f".{os.getpid()}")
-    shutil.rmtree(scratch, ignore_errors=True)  # left behind by a killed process that had the same number
-    scratch.mkdir(parents=True)
-    try:
+    with write_folder(prepared_dir(model, cache_dir)) as (scratch, record):
         convert(model, weights_path, scratch / "model.xml")
-        recorded = {"model": asdict(model), "sha256": {name: sha256_of(scratch / name) for name in _FILES}}
-        (scratch / "model.json").write_text(json.dumps(recorded, indent=1))
-        shutil.rmtree(folder, ignore_errors=True)  # a damaged one
-        scratch.rename(folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        record["model"] = asdict(model)
 
 
 def _main(command: str, arguments: dict[str, Any]) -> None:
     cache_dir = Path(arguments["cache_dir"])
-    if command == "catalogue":
-        _write_catalogue(cache_dir)
-    elif command == "download":
-        print(json.dumps({"path": _download(arguments["name"], cache_dir)}))  # noqa: T201 - our answer
-    else:
-        fields = arguments["model"]
-        model = Model(**fields | {"preprocessing": Preprocessing(**fields["preprocessing"])})
-        _write_model(model, arguments["weights"] and Path(arguments["weights"]), cache_dir)
+    match command:
+        case "catalogue":
+            _write_catalogue(cache_dir)
+        case "download":
+            print(json.dumps({"path": _download(arguments["name"], cache_dir)}))  # noqa: T201 - our answer
+        case "model":
+            weights = arguments["weights"]
+            _write_model(_model(arguments["model"]), weights and Path(weights), cache_dir)
+        case "int8":
+            from worker.quantise import write_quantised
+
+            limits = arguments["max_bytes"], arguments["max_pixels"]
+            write_quantised(_model(arguments["model"]), cache_dir, arguments["paths"], *limits)
+
+
+def _model(fields: dict[str, Any]) -> Model:
+    return Model(**fields | {"preprocessing": Preprocessing(**fields["preprocessing"])})
 
 
 if __name__ == "__main__":
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
-        _main(sys.argv[1], json.loads(sys.argv[2]))
+        _main(sys.argv[1], json.load(sys.stdin))
     except Exception as error:  # noqa: BLE001 - the parent process shows the last line as a sentence
         sys.exit(f"{error}" if isinstance(error, ModelError) else f"{type(error).__name__}: {error}")

@@ -40,20 +40,29 @@ _UPRIGHT = {
 _SIDEWAYS = (5, 6, 7, 8)
 
 
-def crop(picture: Image.Image, orientation: int, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+def crop(
+    picture: Image.Image,
+    orientation: int,
+    preprocessing: Preprocessing,
+    *,
+    stored_size: tuple[int, int] | None = None,
+) -> NDArray[np.uint8]:
     """Return the model's view of an RGB picture.
 
     Args:
-        picture: mode RGB, as stored in the file.
+        picture: mode RGB, not yet upright.
         orientation: EXIF's, 1 to 8.
         preprocessing: sizes and interpolation.
+        stored_size: width and height in the file, where the picture was scaled down while it was decoded: the crop
+            is reckoned from these.
 
     Returns:
         uint8 `[crop_size, crop_size, 3]`, RGB, upright.
 
     """
-    upright = upright_size(picture.size, orientation)
-    box = _stored_box(_crop_box(upright, preprocessing), picture.size, orientation)
+    stored_size = stored_size or picture.size
+    upright = upright_size(stored_size, orientation)
+    box = _in_picture(_stored_box(_crop_box(upright, preprocessing), stored_size, orientation), stored_size, picture)
     size, method = preprocessing.crop_size, _RESAMPLING[preprocessing.interpolation]
     if method is Image.Resampling.BICUBIC:
         vertical_first = _is_vertical_first(upright, preprocessing) != (orientation in _SIDEWAYS)
@@ -120,5 +129,18 @@ def _stored_box(box: Box, size: tuple[int, int], orientation: int) -> Box:
         left, right = width - right, width - left
     if orientation in (3, 4, 6, 7):
         top, bottom = height - bottom, height - top
+    return left, top, right, bottom
+
+
+def _in_picture(box: Box, stored_size: tuple[int, int], picture: Image.Image) -> Box:
+    """Map a box of the stored picture to the decoded one, which may be scaled down."""
+    left, top, right, bottom = box
+    width, height = picture.size
+    scale_x, scale_y = width / stored_size[0], height / stored_size[1]
     # Rounding may put an edge a hair's breadth outside, which Pillow refuses.
-    return max(0.0, left), max(0.0, top), min(float(width), right), min(float(height), bottom)
+    return (
+        max(0.0, left * scale_x),
+        max(0.0, top * scale_y),
+        min(float(width), right * scale_x),
+        min(float(height), bottom * scale_y),
+    )

@@ -95,6 +95,14 @@ class WorkerProcess:
             peak_rss_bytes=peak if sys.platform == "darwin" else peak * 1024,
         )
 
+    def limit(self) -> None:
+        """Stand back behind other programs, and hold no more memory than the settings allow."""
+        if self.settings.nice:
+            os.nice(self.settings.nice)
+        if self.settings.memory_limit_mb:
+            limit_bytes = self.settings.memory_limit_mb * 1_000_000
+            resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
+
     def end_worker(self, error: DatabaseError) -> None:
         """Have the worker's main process end, with the error's exit status.
 

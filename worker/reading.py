@@ -1,16 +1,28 @@
-"""From a path to a file's bytes: regular files under the archive's roots, and nothing else."""
+"""From a path to a file's bytes: regular files under the archive's roots, and nothing else.
+
+Files are read ahead while the processor decodes and classifies, so that a share which takes 20 ms a file does not
+keep a core waiting.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from worker.failures import FailureKind, ImageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
+
+    from storage.records import ChunkImage
 
 #: O_NONBLOCK: opening a FIFO that nobody writes to returns at once, and is then refused.
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
@@ -23,12 +35,57 @@ _KINDS = {
 }
 
 
+#: Files that are read at once, ahead of the one that is decoded. 8 in 20 ms are 400 a second: more than a core uses.
+READ_AHEAD_FILES = 8
+#: Larger files are read when it is their turn, so that reading ahead holds at most 8 × 8 MB.
+READ_AHEAD_MAX_BYTES = 8_000_000
+
+
 class ImageFile(NamedTuple):
     """What was read, and which version of the file it was."""
 
     data: bytes
     size: int
     mtime_ns: int
+    read_ms: float
+
+
+class Reader:
+    """Reads a chunk's files, a few of them ahead, with threads that do nothing but wait for the disk."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._threads = ThreadPoolExecutor(READ_AHEAD_FILES, thread_name_prefix="read")
+
+    def ahead(
+        self, images: Sequence[ChunkImage], roots: Sequence[str]
+    ) -> Iterator[tuple[ChunkImage, Callable[[], ImageFile]]]:
+        """Yield each image, in order, with the function that returns its bytes or raises its ImageError."""
+        waiting: deque[tuple[ChunkImage, Future[ImageFile | None]]] = deque()
+        coming = iter(images)
+        try:
+            while True:
+                for image in islice(coming, READ_AHEAD_FILES - len(waiting)):
+                    waiting.append((image, self._threads.submit(self._read_small, image.path, roots)))
+                if not waiting:
+                    return
+                image, reading = waiting.popleft()
+                yield image, partial(self._result, image.path, roots, reading)
+        finally:
+            for _, reading in waiting:
+                reading.cancel()
+
+    def _read_small(self, path: str, roots: Sequence[str]) -> ImageFile | None:
+        """Return a file; None, unread, if it is not to be held in memory before its turn."""
+        try:
+            return read_image(path, roots, min(self._max_bytes, READ_AHEAD_MAX_BYTES))
+        except ImageError as error:
+            if error.kind is FailureKind.TOO_LARGE:
+                return None
+            raise
+
+    def _result(self, path: str, roots: Sequence[str], reading: Future[ImageFile | None]) -> ImageFile:
+        return reading.result() or read_image(path, roots, self._max_bytes)
 
 
 def read_image(path: str, roots: Sequence[str], max_bytes: int) -> ImageFile:
@@ -38,6 +95,7 @@ def read_image(path: str, roots: Sequence[str], max_bytes: int) -> ImageFile:
         ImageError: gone, unreadable, no regular file, outside of the archive, or too large.
 
     """
+    started = perf_counter()
     try:
         descriptor = os.open(path, _FLAGS)
         try:
@@ -50,7 +108,7 @@ def read_image(path: str, roots: Sequence[str], max_bytes: int) -> ImageFile:
     except OSError as error:
         kind = _KINDS.get(error.errno or 0, FailureKind.UNREADABLE)
         raise ImageError(kind, error.strerror or str(error)) from None
-    return ImageFile(data, status.st_size, status.st_mtime_ns)
+    return ImageFile(data, status.st_size, status.st_mtime_ns, (perf_counter() - started) * 1000)
 
 
 def _check(descriptor: int, status: os.stat_result, path: str, roots: Sequence[str], max_bytes: int) -> None:

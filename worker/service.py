@@ -76,6 +76,7 @@ def _listen_to_children() -> None:
 def _begin(process: WorkerProcess) -> None:
     """Prepare a labelling process, right after the fork."""
     die_with_parent()  # a worker that is killed leaves no children behind
+    process.limit()
     try:
         process.warm_up()
     except NightlabelError as error:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from worker.models import ReadyModel
 
 
+#: The precision that is never chosen by itself: it has to be calibrated on the archive.
+INT8 = "int8"
+
+
 class Engine(Protocol):
     """A loaded model."""
 
@@ -65,11 +69,13 @@ def choose_precision(wanted: str, engine: str) -> str:
     """Return the precision for `auto`: bf16 where the hardware computes in it, else fp32.
 
     Raises:
-        ModelError: bf16 was asked for, and this hardware has none.
+        ModelError: bf16 was asked for, and this hardware has none; or int8, and the engine is not OpenVINO.
 
     """
-    if wanted == "fp32" or (wanted == "auto" and engine == "torch" and not has_cuda()):
-        return "fp32"
+    if wanted == INT8 and engine != "openvino":
+        raise ModelError("int8 runs on OpenVINO only. Use --engine openvino, or --precision fp32.")
+    if wanted in ("fp32", INT8) or (wanted == "auto" and engine == "torch" and not has_cuda()):
+        return INT8 if wanted == INT8 else "fp32"
     if engine == "torch":
         return "bf16"  # torch computes in it everywhere, though not everywhere faster
     from worker.engines.openvino import NO_BF16, cpu_has_bf16

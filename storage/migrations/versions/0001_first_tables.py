@@ -51,6 +51,7 @@ def _create_models_and_runs() -> None:
         sa.Column("weights", sa.Text, nullable=False),
         sa.Column("precision", sa.Text, nullable=False),
         sa.Column("preprocessing", sa.JSON, nullable=False),
+        sa.Column("calibration", sa.String(64)),
         sa.Column("created_at", UtcDateTime, nullable=False),
     )
     op.create_table(

@@ -18,7 +18,7 @@ from tests.unit.worker.processes import answer_of, start_python
 from worker.catalogue import catalogue_path, find_entry, load_catalogue
 from worker.engines import load_engine
 from worker.models import _model, resolve, resolve_recorded
-from worker.prepare import _write_model, prepare, prepared_dir, prepared_weights
+from worker.prepare import _write_model, prepare, prepared_dir, prepared_precisions
 
 if TYPE_CHECKING:
     from common.settings import Settings
@@ -220,7 +220,7 @@ def test_torch_without_the_recorded_weights_is_refused(resnet18: ReadyModel, onl
 def test_the_weights_of_what_is_prepared_are_known(small_folder: Path) -> None:
     entry = (SMALL, "IMAGENET1K_V1")
 
-    assert prepared_weights(*entry, small_folder.parents[1]) == ["random"]
+    assert prepared_precisions(*entry, small_folder.parents[1]) == ["fp32", "bf16"]
 
 
 def test_a_model_is_prepared_from_a_folder_with_a_package_called_worker(
