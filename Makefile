@@ -16,7 +16,7 @@ ifneq ($(wildcard ../shared/weights),)
 export NIGHTLABEL_WEIGHTS_DIR ?= $(abspath ../shared/weights)
 endif
 
-.PHONY: run test lint check format clean help
+.PHONY: run test lint format clean help
 
 help:
 	@sed -n '1,/^$$/p' Makefile | sed 's/^# \{0,1\}//'
@@ -25,7 +25,7 @@ run: $(INSTALLED)
 ifndef PHOTOS
 	$(error Name a folder: make run PHOTOS=~/Pictures)
 endif
-	$(BIN)/nightlabel run $(PHOTOS)
+	$(BIN)/nightlabel run "$(PHOTOS)"
 
 test: $(INSTALLED_DEV)
 	$(BIN)/pytest $(ARGS)

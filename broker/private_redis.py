@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import time
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -94,7 +95,7 @@ class PrivateRedis:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is ours to handle: the queue outlives the workers
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, nothing that could wait for a lock
+                preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509 - one system call, nothing that could wait for a lock
             )
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._socket.exists():

@@ -84,7 +84,8 @@ def held_ids(app: Celery) -> set[str]:
     held: set[str] = set()
     with translated(app):
         inspect = app.control.inspect(timeout=INSPECT_TIMEOUT_S)
-        for reply in (inspect.active(), inspect.reserved()):
+        # In this order: a chunk goes from reserved to active, never back, so that it is in one of the answers.
+        for reply in (inspect.reserved(), inspect.active()):
             for tasks in (reply or {}).values():
                 held |= {task["id"] for task in tasks}
     return held

@@ -1,1 +1,1 @@
-"""Settings, errors and logging: what every part may use, and nothing else."""
+"""Settings and errors: what every part may use, and nothing else."""

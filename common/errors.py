@@ -45,6 +45,10 @@ class DatabaseBusyError(DatabaseError):
     """The database did not answer in time; waiting and trying again is worth it."""
 
 
+#: What a worker exits with when its database did not answer at the start: another try may find it there.
+TRY_AGAIN_EXIT_STATUS = 75  # EX_TEMPFAIL of sysexits.h
+
+
 class ArchiveError(NightlabelError):
     """The archive is missing, unreadable, or holds no image."""
 

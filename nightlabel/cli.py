@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import sys
 from functools import wraps
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-models_app = typer.Typer(help="The models that can label: list them, or prepare one.", invoke_without_command=True)
+models_app = typer.Typer(invoke_without_command=True)
 db_app = typer.Typer(help="The database's schema.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.add_typer(db_app, name="db")
@@ -141,12 +142,9 @@ def run(
         nice=nice,
         memory_limit_mb=memory_limit,
     )
-    from nightlabel.run import open_scan_run, scan_writer
-
     database = _database(settings)
-    run_row, is_new = open_scan_run(settings, paths, database)
-    _announce(run_row, settings, is_new=is_new)
-    _follow_here(settings, database, run_row, scan_writer(database, run_row, settings))
+    run_row, manifest = _open_run(settings, paths, database)
+    _follow_here(settings, database, run_row, manifest)
 
 
 @app.command()
@@ -183,13 +181,11 @@ def enqueue(
     )
     from broker.app import make_app
     from broker.queue import check_broker
-    from nightlabel.run import open_scan_run, scan_writer
 
     check_broker(make_app(settings))
     database = _database(settings)
-    run_row, is_new = open_scan_run(settings, paths, database)
-    _announce(run_row, settings, is_new=is_new)
-    _follow_elsewhere(settings, database, run_row, scan_writer(database, run_row, settings), wait=wait)
+    run_row, manifest = _open_run(settings, paths, database)
+    _follow_elsewhere(settings, database, run_row, manifest, wait=wait)
 
 
 @app.command()
@@ -311,7 +307,7 @@ def models(
     context: typer.Context,
     every: Annotated[bool, typer.Option("--all", help="Every classification model of torchvision.")] = False,
 ) -> None:
-    """List the models: parameters, input size, weights, and what is prepared.
+    """List the models that can label: parameters, input size, weights, what is prepared. Or prepare one.
 
     Example: nightlabel models --all
     """
@@ -340,10 +336,9 @@ def prepare_model(
 
     if int8:
         from nightlabel.run import quantise_on
-        from producer.scan import find_roots
 
         settings = _settings(model=name, weights=weights, engine="openvino", precision="int8")
-        quantised = quantise_on(settings, find_roots(int8), anew=True)
+        quantised = quantise_on(settings, int8, anew=True)
         typer.echo(f"{name}: {quantised}.")
         return
     ready = resolve(_settings(model=name, weights=weights, engine="openvino"))
@@ -392,6 +387,17 @@ def _console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr)
 
 
+def _open_run(settings: Settings, paths: list[str], database: Database) -> tuple[Run, ManifestWriter]:
+    """Return the run over these paths and what will write its manifest; say what is going to happen."""
+    from nightlabel.run import open_scan_run, quantise_on, scan_writer
+
+    if settings.precision == "int8":
+        typer.echo(f"{settings.model}: {quantise_on(settings, paths)}.", err=True)
+    run, is_new = open_scan_run(settings, paths, database)
+    _announce(run, settings, is_new=is_new)
+    return run, scan_writer(database, run, settings)
+
+
 def _announce(run: Run, settings: Settings, *, is_new: bool) -> None:
     console = _console(stderr=True)
     verb = "Labelling" if is_new else "Going on with"
@@ -411,22 +417,7 @@ def _announce(run: Run, settings: Settings, *, is_new: bool) -> None:
 
 def _follow_here(settings: Settings, database: Database, run: Run, manifest: ManifestWriter) -> None:
     """Follow a run with workers of this machine, and print its report."""
-    from nightlabel.display import make_display
-    from nightlabel.run import everything
-    from storage.runs import progress
-
-    display = make_display(_console(stderr=True))
-    try:
-        with everything(settings, database, run, manifest, display) as follower, display:
-            follower.follow()
-    except KeyboardInterrupt:
-        state = progress(database, run.id)
-        typer.echo(
-            f"Interrupted: {state.labelled:,} of {state.images:,} images have their outcome."
-            " The same command goes on from there.",
-            err=True,
-        )
-        raise
+    _follow(settings, database, run, manifest, until_published=False)
     _finish(database, run)
 
 
@@ -434,14 +425,9 @@ def _follow_elsewhere(
     settings: Settings, database: Database, run: Run, manifest: ManifestWriter, *, wait: bool
 ) -> None:
     """Put a run on the queue of workers that run elsewhere, and with `wait` follow it to its end."""
-    from nightlabel.display import make_display
-    from nightlabel.run import everything
     from storage.runs import progress
 
-    display = make_display(_console(stderr=True))
-    settings = settings.model_copy(update={"workers": 0})
-    with everything(settings, database, run, manifest, display) as follower, display:
-        follower.follow(until_published=not wait)
+    _follow(settings.model_copy(update={"workers": 0}), database, run, manifest, until_published=not wait)
     if wait:
         _finish(database, run)
         return
@@ -452,6 +438,27 @@ def _follow_elsewhere(
         f"{f'; {skipped:,} more had their labels already' if skipped else ''}."
         " `nightlabel status` shows how far it is."
     )
+
+
+def _follow(
+    settings: Settings, database: Database, run: Run, manifest: ManifestWriter, *, until_published: bool
+) -> None:
+    from nightlabel.display import make_display
+    from nightlabel.run import everything
+    from storage.runs import progress
+
+    display = make_display(_console(stderr=True))
+    try:
+        with everything(settings, database, run, manifest, display) as follower, display:
+            follower.follow(until_published=until_published)
+    except KeyboardInterrupt:
+        state = progress(database, run.id)
+        typer.echo(
+            f"Interrupted: {state.labelled:,} of {state.images:,} images have their outcome."
+            " The same command goes on from there.",
+            err=True,
+        )
+        raise
 
 
 def _finish(database: Database, run: Run) -> None:
@@ -466,8 +473,8 @@ def _finish(database: Database, run: Run) -> None:
 
 def _list_failures(database: Database, run: Run) -> str:
     query = f"select path, error_kind, error from results where run_id = {run.id} and status = 'failed'"  # noqa: S608 - shown, not run
-    client = f"sqlite3 {database.shown}" if database.is_sqlite else "psql"
-    return f'What failed:   {client} "{query}"\nTry it again:  nightlabel retry'
+    client = "sqlite3 {}" if database.is_sqlite else "psql {} -c"
+    return f'What failed:   {client.format(shlex.quote(database.shown))} "{query}"\nTry it again:  nightlabel retry'
 
 
 def _print_report(database: Database, run: Run, *, as_json: bool) -> None:

@@ -6,10 +6,11 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from broker.process import die_with_parent
-from common.errors import ArchiveError, DatabaseError, ModelError, NightlabelError, UsageError, WorkersError
+from common.errors import DatabaseError, ModelError, NightlabelError, UsageError, WorkersError
 from common.settings import as_environment
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Exit statuses with which a worker says that starting it again would not help, and what each means.
 _HOPELESS: dict[int, type[NightlabelError]] = {
-    error.exit_status: error for error in (UsageError, ModelError, DatabaseError, ArchiveError)
+    error.exit_status: error for error in (UsageError, ModelError, DatabaseError)
 }
 #: A worker that dies is started again after 1, 2, 4, … seconds, up to this many.
 LONGEST_PAUSE_S = 30.0
@@ -38,11 +39,6 @@ class LocalWorkers:
         self._deaths = 0
         self._chunks_done = 0
         self._restart_at = 0.0
-        self.restarts = 0
-
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
 
     def start(self) -> None:
         with self._log.open("ab") as log:
@@ -54,7 +50,7 @@ class LocalWorkers:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C reaches the run alone, which stops the worker in good order
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, nothing that could wait for a lock
+                preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509 - one system call, nothing that could wait for a lock
             )
 
     def keep_alive(self, chunks_done: int) -> str | None:
@@ -72,12 +68,11 @@ class LocalWorkers:
             return None
         if self._process is None:
             if time.monotonic() >= self._restart_at:
-                self.restarts += 1
                 self.start()
             return None
         self._process = None
         if status in _HOPELESS:
-            raise _HOPELESS[status](f"The worker did not start. {self.last_words()}")
+            raise _HOPELESS[status](f"The worker ended. {self.last_words()}")
         self._deaths += 1
         if self._deaths >= MAX_DEATHS:
             raise WorkersError(
@@ -103,4 +98,5 @@ class LocalWorkers:
     def last_words(self) -> str:
         """Return the end of the worker's log."""
         lines = self._log.read_text(errors="replace").strip().splitlines()
-        return "\n".join(lines[-5:]).removeprefix("nightlabel worker: ") or "nothing"
+        telling = [line for line in lines if "CRITICAL" in line] or lines[-5:]
+        return "\n".join(telling).removeprefix("nightlabel worker: ") or "It said nothing."

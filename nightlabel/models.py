@@ -8,7 +8,7 @@ from rich.table import Table
 
 from worker.catalogue import FAMILIAR, load_catalogue
 from worker.prepare import prepared_precisions
-from worker.weights import find_weights, what_to_do
+from worker.weights import find_weights, sha256_of, what_to_do
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def print_models(settings: Settings, console: Console, *, every: bool) -> None:
+    settings = settings.model_copy(update={"weights": None})  # one file is not every model's
     catalogue = load_catalogue(settings.cache_dir)
     entries = [catalogue[name] for name in FAMILIAR]
     if every:
@@ -44,10 +45,13 @@ def print_models(settings: Settings, console: Console, *, every: bool) -> None:
 def _row(entry: CatalogueEntry, settings: Settings) -> tuple[str, ...]:
     size = entry.preprocessing.crop_size
     weights = find_weights(entry, settings)
+    ready: list[str] = []
+    if weights:
+        ready = prepared_precisions(entry.architecture, entry.recipe, sha256_of(weights), settings.cache_dir)
     return (
         f"{entry.name}{' (default)' if entry.name == FAMILIAR[0] else ''}",
         f"{entry.parameters / 1e6:.1f} M",
         f"{size} × {size}",
-        ", ".join(prepared_precisions(entry.architecture, entry.recipe, settings.cache_dir)) or "–",
+        ", ".join(ready) or "–",
         str(weights) if weights else "missing",
     )

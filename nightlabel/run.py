@@ -19,13 +19,13 @@ import psutil
 from broker.app import make_app
 from broker.private_redis import PrivateRedis
 from broker.queue import check_broker, depth
-from common.errors import ArchiveError, BrokerError, DatabaseBusyError, DatabaseError, FollowedError
+from common.errors import ArchiveError, BrokerError, DatabaseBusyError, DatabaseError, FollowedError, UsageError
 from nightlabel.local_workers import LocalWorkers
 from producer.enqueue import Enqueued, write_manifest
 from producer.publish import Publisher, QuietWatch
 from producer.scan import ScanCounts, find_roots, sample, scan
 from storage.records import shown
-from storage.runs import follow, open_run, progress, unfollow
+from storage.runs import follow, open_run, progress, set_engine, unfollow
 from storage.schema import ensure_schema
 from worker.models import quantise_for, resolve
 from worker.quantise import MAX_CALIBRATION_IMAGES
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at a run that has nothing to publish.
 _POLL_S = 0.2
+#: Seconds that the scan is given to notice that it is to stop.
+_STOP_S = 5.0
 #: A look at a run of many chunks takes longer; then the pause is this many times as long.
 _LOOKING_SHARE = 20
 #: Seconds between two signs of life of a follower. One that was not heard of for four times as long is gone.
@@ -80,9 +82,10 @@ class ManifestWriter:
         self.start()  # what is in the manifest already is not added twice
 
     def stop(self) -> None:
+        """Ask the writer to end. One that hangs on a dead network share is left behind: it ends with the process."""
         self._stop.set()
         if self._thread:
-            self._thread.join()
+            self._thread.join(_STOP_S)
 
     def _target(self) -> None:
         try:
@@ -104,8 +107,6 @@ def open_scan_run(settings: Settings, paths: Sequence[str], database: Database) 
 
     """
     roots = find_roots(paths)
-    if settings.precision == "int8":
-        quantise_on(settings, roots)
     ready = resolve(settings)
     ensure_schema(database)
     filters = {"include": list(settings.include), "exclude": list(settings.exclude)}
@@ -114,13 +115,15 @@ def open_scan_run(settings: Settings, paths: Sequence[str], database: Database) 
     return open_run(database, ready.model, engine=ready.engine, roots=roots, filters=filters)
 
 
-def quantise_on(settings: Settings, roots: Sequence[str], *, anew: bool = False) -> Quantised:
-    """Quantise the configured model on a sample of the images under these roots, unless it is quantised already.
+def quantise_on(settings: Settings, paths: Sequence[str], *, anew: bool = False) -> Quantised:
+    """Quantise the configured model on a sample of the images under these paths, unless it is quantised already.
 
     Raises:
+        ArchiveError: a path is missing or unreadable.
         ModelError: it disagrees with fp32 too often, or too few images can be read.
 
     """
+    roots = find_roots(paths)
 
     def draw() -> list[str]:
         found = scan(roots, settings.include, settings.exclude, counts=ScanCounts())
@@ -135,8 +138,16 @@ def scan_writer(database: Database, run: Run, settings: Settings) -> ManifestWri
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """Yield a folder that only this user can enter (mode 0700), and remove it afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="nightlabel-"))
+    """Yield a folder that only this user can enter (mode 0700), and remove it afterwards.
+
+    Raises:
+        BrokerError: there is nowhere to put one.
+
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="nightlabel-"))
+    except OSError as error:
+        raise BrokerError(f"The private Redis needs a folder for its socket: {error}. Let TMPDIR name one.") from None
     try:
         yield folder
     finally:
@@ -164,6 +175,7 @@ class Follower:
         self._quiet = QuietWatch()
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._heard_at = 0.0
+        self._told = False
         self.redis: PrivateRedis | None = None
         self.workers: LocalWorkers | None = None
 
@@ -183,8 +195,9 @@ class Follower:
             try:
                 self.claim()
                 self._manifest.check()
+                self._keep_redis_alive()
                 if not reconciled:
-                    self._publisher.reconcile()  # what an earlier run of the same archive left behind
+                    self._publisher.reconcile()  # what an earlier run, or a trouble just over, left behind
                     reconciled = True
                 if self._step(until_published=until_published):
                     return
@@ -192,9 +205,9 @@ class Follower:
             except (BrokerError, DatabaseBusyError) as error:
                 if time.monotonic() - good_at > PATIENCE_S:
                     raise
+                reconciled = False
                 self._display.note(f"{error} Trying again.")
                 time.sleep(1)
-                self._keep_redis_alive()
 
     def claim(self) -> None:
         """Say that this process follows the run; two would publish the same chunks over and over.
@@ -237,27 +250,41 @@ class Follower:
         took = time.monotonic() - begun
         self._display.update(state, scanning=not scanned)
         if scanned:
+            self._tell_left_out()
             self._refuse_empty(state.images)
-            if state.chunks_done == state.chunks or (until_published and not state.chunks_waiting):
+            if state.chunks_done == state.chunks:
                 return True
+            if until_published and not state.chunks_waiting:
+                return not self._publisher.reconcile()
         if self.workers:
             sentence = self.workers.keep_alive(state.chunks_done)
             if sentence:
                 self._display.note(f"{sentence}.")
-        self._keep_redis_alive()
         if self._quiet.is_quiet(state.chunks_done, depth(self._app)):
-            self._publisher.reconcile()
+            lost = self._publisher.reconcile()
+            if lost:
+                self._display.note(f"{lost} chunks got lost with a worker or on the way; they are published again.")
         if not published:
-            time.sleep(max(_POLL_S, took * _LOOKING_SHARE))
+            time.sleep(min(max(_POLL_S, took * _LOOKING_SHARE), FOLLOW_EVERY_S))
         return False
+
+    def _tell_left_out(self) -> None:
+        """Say, once, what the scan could not read or would not follow."""
+        if self._told:
+            return
+        self._told = True
+        counts = self._manifest.enqueued.scan
+        if counts.unreadable:
+            self._display.note(f"{counts.unreadable:,} files or folders could not be read, and are left out.")
+        if counts.links:
+            self._display.note(f"{counts.links:,} links lead to folders or out of the archive, and are left out.")
 
     def _refuse_empty(self, images: int) -> None:
         enqueued = self._manifest.enqueued
         if images or enqueued.up_to_date:
             return
         others = f" {enqueued.scan.ignored:,} files there are no images." if enqueued.scan.ignored else ""
-        unread = f" {len(enqueued.scan.unreadable):,} could not be read." if enqueued.scan.unreadable else ""
-        raise ArchiveError(f"There is no image to label in {', '.join(map(shown, self._run.roots))}.{others}{unread}")
+        raise ArchiveError(f"There is no image to label in {', '.join(map(shown, self._run.roots))}.{others}")
 
 
 @contextmanager
@@ -268,6 +295,8 @@ def everything(
 
     With no broker set, Redis is a private one. The workers are this machine's, unless `workers` is 0.
     """
+    if settings.broker_url is None and not settings.worker_count:
+        raise UsageError("With no workers here, they must be elsewhere: set NIGHTLABEL_BROKER_URL, or use --workers 1.")
     with ExitStack() as stack:
         folder = stack.enter_context(private_folder())
         redis = None
@@ -279,6 +308,7 @@ def everything(
         follower = Follower(app, database, run, settings, manifest, display)
         stack.callback(follower.release)
         follower.claim()
+        set_engine(database, run)
         workers = LocalWorkers(settings, folder / "worker.log") if settings.worker_count else None
         if workers:
             stack.callback(workers.stop)

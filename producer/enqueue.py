@@ -43,7 +43,7 @@ def write_manifest(database: Database, run: Run, settings: Settings, enqueued: E
 
     """
     begin_scan(database, run.id)
-    found = scan(run.roots, settings.include, settings.exclude, counts=enqueued.scan)
+    found = scan(run.roots, settings.include, settings.exclude, counts=enqueued.scan, is_stopped=stop.is_set)
     chunk_size = FIRST_CHUNK_SIZE
     for batch in _batches(found):
         if stop.is_set():
@@ -51,6 +51,8 @@ def write_manifest(database: Database, run: Run, settings: Settings, enqueued: E
         chunk_size = min(chunk_size, settings.chunk_size)
         _add(database, run, batch, enqueued, chunk_size=chunk_size, relabel=settings.relabel)
         chunk_size *= 2
+    if stop.is_set():
+        return
     mark_scanned(database, run.id, skipped=enqueued.up_to_date, ignored=enqueued.scan.ignored)
 
 

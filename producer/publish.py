@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from broker.message import ChunkMessage, publish, task_id
 from broker.queue import depth, forget, held_ids, queued_ids, unacknowledged_tags
+from common.errors import WorkersError
 from storage.manifest import open_chunks, take_back, take_waiting
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 #: Chunks that one round publishes: few enough that the caller soon looks at its workers again.
 ROUND_CHUNKS = 64
+#: Times that a chunk is published before a run gives up on its workers. Kills and outages cost one each.
+MAX_ATTEMPTS = 20
 
 
 class Publisher:
@@ -38,13 +41,12 @@ class Publisher:
         self._database = database
         self._run = run
         self._limit = settings.queue_limit
-        self.republished = 0  #: chunks that were found lost
 
     def publish_waiting(self) -> int:
         """Publish waiting chunks while the queue has room for them; return how many.
 
         Raises:
-            BrokerError: Redis is out of reach or full. What was not published is found by `reconcile`.
+            BrokerError: Redis is out of reach or full. `reconcile` finds what was not published after all.
 
         """
         room = min(ROUND_CHUNKS, self._limit - depth(self._app))
@@ -64,6 +66,10 @@ class Publisher:
         """Let the chunks wait again that are said to be published and are nowhere; return how many.
 
         A chunk that is only slow to show up may be taken for lost: then it is labelled twice and stored once.
+
+        Raises:
+            WorkersError: a chunk was lost `MAX_ATTEMPTS` times.
+
         """
         suspects = self._missing_from_queue()
         tags = unacknowledged_tags(self._app) if suspects else {}
@@ -74,12 +80,20 @@ class Publisher:
             held = held_ids(self._app)
             suspects &= self._missing_from_queue()
             suspects = {chunk for chunk in suspects if _id(chunk) not in held}
+        self._refuse_endless(suspects)
         lost = take_back(self._database, suspects)
         forget(self._app, {tags[_id(chunk)] for chunk in suspects if _id(chunk) in tags})
         if lost:
-            logger.warning("%d chunks were nowhere on the queue or with a worker: publishing them again", lost)
-        self.republished += lost
+            logger.info("%d chunks were nowhere on the queue or with a worker: they wait again", lost)
         return lost
+
+    def _refuse_endless(self, lost: set[PublishedChunk]) -> None:
+        for chunk in lost:
+            if chunk.attempt >= MAX_ATTEMPTS:
+                raise WorkersError(
+                    f"Chunk {chunk.chunk_id} of run {self._run.id} was published {chunk.attempt} times and never done."
+                    " The workers' logs say why; the same command tries again."
+                )
 
     def _missing_from_queue(self) -> set[PublishedChunk]:
         published = open_chunks(self._database, self._run.id)

@@ -8,7 +8,7 @@ import os
 import random
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING
@@ -43,7 +43,7 @@ class ScanCounts:
 
     ignored: int = 0  #: files that are no images, by their content
     links: int = 0  #: links out of the archive, and linked folders
-    unreadable: list[str] = field(default_factory=list)  #: folders and files that could not be opened
+    unreadable: int = 0  #: folders and files that could not be opened; the log names them
 
 
 def find_roots(paths: Sequence[str]) -> tuple[str, ...]:
@@ -74,12 +74,18 @@ def find_roots(paths: Sequence[str]) -> tuple[str, ...]:
 
 
 def scan(
-    roots: Sequence[str], include: Sequence[str] = (), exclude: Sequence[str] = (), *, counts: ScanCounts
+    roots: Sequence[str],
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    *,
+    counts: ScanCounts,
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[ImageRef]:
     """Yield the images under the roots, folder by folder in the order of their names.
 
     Hidden files and folders, and `SKIPPED_FOLDERS`, are left out. Links to files inside the root are followed;
-    links out of it, and links to folders, are not. A root that is a file is yielded whatever it holds.
+    links out of it, and links to folders, are not. A root that is a file is yielded whatever it holds. The scan ends
+    early once `is_stopped` says so, which is asked before each entry.
 
     Raises:
         ArchiveError: a root is gone or cannot be read.
@@ -92,7 +98,7 @@ def scan(
             status = os.stat(root)
             yield ImageRef(root, status.st_size, status.st_mtime_ns)
         else:
-            yield from _walk(root, wanted, unwanted, counts)
+            yield from _walk(root, wanted, unwanted, counts, is_stopped)
 
 
 def sample(refs: Iterator[ImageRef], count: int, budget_s: float) -> list[str]:
@@ -115,26 +121,23 @@ def sample(refs: Iterator[ImageRef], count: int, budget_s: float) -> list[str]:
 
 
 def _walk(
-    root: str, wanted: Callable[[str, str], bool], unwanted: Callable[[str, str], bool], counts: ScanCounts
+    root: str,
+    wanted: Callable[[str, str], bool],
+    unwanted: Callable[[str, str], bool],
+    counts: ScanCounts,
+    is_stopped: Callable[[], bool],
 ) -> Iterator[ImageRef]:
     folders = [root]
     while folders:
         folder = folders.pop()
-        try:
-            with os.scandir(folder) as entries:
-                ordered = sorted(entries, key=lambda entry: entry.name)
-        except OSError as error:
-            if folder == root:
-                raise ArchiveError(f"{root} cannot be read: {error.strerror}. Is it still mounted?") from error
-            logger.warning("The folder %s cannot be read: %s", folder, error.strerror)
-            counts.unreadable.append(folder)
-            continue
         inner = []
-        for entry in ordered:
+        for entry in _entries(folder, root, counts):
+            if is_stopped():
+                return
             relative = entry.path[len(root) :].lstrip("/")
             if entry.name.startswith(".") or unwanted(entry.name, relative):
                 continue
-            if entry.is_dir(follow_symlinks=False):
+            if _is_folder(entry):
                 if entry.name not in SKIPPED_FOLDERS:
                     inner.append(entry.path)
             elif wanted(entry.name, relative):
@@ -142,6 +145,26 @@ def _walk(
                 if ref:
                     yield ref
         folders += reversed(inner)
+
+
+def _entries(folder: str, root: str, counts: ScanCounts) -> list[os.DirEntry[str]]:
+    """Return what lies in a folder, by name; nothing, counted, if it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        if folder == root:
+            raise ArchiveError(f"{root} cannot be read: {error.strerror}. Is it still mounted?") from error
+        logger.warning("The folder %s cannot be read: %s", folder, error.strerror)
+        counts.unreadable += 1
+        return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:  # on file systems where it takes a stat; as a file it will be counted as unreadable
+        return False
 
 
 def _image(entry: os.DirEntry[str], root: str, counts: ScanCounts) -> ImageRef | None:
@@ -156,7 +179,7 @@ def _image(entry: os.DirEntry[str], root: str, counts: ScanCounts) -> ImageRef |
             return None
     except OSError as error:
         logger.warning("%s cannot be read: %s", entry.path, error.strerror)
-        counts.unreadable.append(entry.path)
+        counts.unreadable += 1
         return None
     return ImageRef(entry.path, status.st_size, status.st_mtime_ns)
 

@@ -13,7 +13,7 @@ from storage.tables import FAILED, OK, chunks, manifest, outcomes, workers
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement, Connection, Select
 
     from storage.database import Database
     from storage.records import Outcome, Run, WorkerSample
@@ -93,13 +93,8 @@ def store_one(database: Database, run: Run, claimed: Claim, outcome: Outcome, wo
 
 def stored_images(database: Database, run: Run, chunk_id: int) -> set[int]:
     """Return the ids of the images whose outcomes the chunk has stored already."""
-    query = (
-        select(outcomes.c.image_id)
-        .join(manifest, and_(manifest.c.image_id == outcomes.c.image_id, manifest.c.chunk_id == chunk_id))
-        .where(outcomes.c.model_id == run.model_id, outcomes.c.chunk_id == chunk_id)
-    )
     with database.read() as connection:
-        return set(connection.execute(query).scalars())
+        return set(connection.execute(_stored(run, chunk_id)).scalars())
 
 
 def suspect(database: Database, claimed: Claim, image_id: int) -> None:
@@ -107,6 +102,16 @@ def suspect(database: Database, claimed: Claim, image_id: int) -> None:
     starts = claimed.suspect_starts + 1 if image_id == claimed.suspect_id else 1
     with database.write() as connection:
         connection.execute(update(chunks).where(*_is_open(claimed)).values(suspect_id=image_id, suspect_starts=starts))
+
+
+def clear_suspicion(database: Database, chunk_id: int) -> None:
+    """Note that a start of the chunk ended in good order: no image is to blame."""
+    with database.write() as connection:
+        connection.execute(
+            update(chunks)
+            .where(chunks.c.id == chunk_id, chunks.c.done_at.is_(None))
+            .values(suspect_id=None, suspect_starts=0)
+        )
 
 
 def _store(
@@ -123,21 +128,27 @@ def _store(
     if results:
         rows = [_row(outcome, run, claimed, worker, now) for outcome in results]
         connection.execute(database.upsert(outcomes, _KEY, _VALUES), rows)
-    ok = sum(outcome.ok for outcome in results)
+    # Counted, not added up: two workers may have labelled the chunk image by image, side by side.
+    stored, failed = connection.execute(
+        _stored(run, claimed.chunk_id).with_only_columns(func.count(), func.count(outcomes.c.error_kind))
+    ).one()
     marked = connection.execute(
         update(chunks)
         .where(*_is_open(claimed))
-        .values(
-            ok=func.coalesce(chunks.c.ok, 0) + ok,
-            failed=func.coalesce(chunks.c.failed, 0) + len(results) - ok,
-            suspect_id=None,
-            suspect_starts=0,
-            **marks,
-        )
+        .values(ok=stored - failed, failed=failed, suspect_id=None, suspect_starts=0, **marks)
     )
     if marked.rowcount == 0:
         connection.rollback()
     return bool(marked.rowcount)
+
+
+def _stored(run: Run, chunk_id: int) -> Select[Any]:
+    """Select the ids of the chunk's images whose outcomes the chunk has stored."""
+    return (
+        select(outcomes.c.image_id)
+        .join(manifest, and_(manifest.c.image_id == outcomes.c.image_id, manifest.c.chunk_id == chunk_id))
+        .where(outcomes.c.model_id == run.model_id, outcomes.c.chunk_id == chunk_id)
+    )
 
 
 def _is_open(claimed: Claim) -> tuple[ColumnElement[bool], ...]:

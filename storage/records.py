@@ -84,6 +84,7 @@ class Run:
     roots: tuple[str, ...]  #: absolute, none inside another
     state: RunState
     created_at: datetime
+    followed_at: datetime | None  #: when a follower was last heard of; None: nobody follows it
     skipped: int  #: images that already had an outcome
     ignored: int  #: files that are no images, by their content
 

@@ -32,7 +32,9 @@ def _register_model(database: Database, connection: Connection, model: Model) ->
             **values,
         },
     )
-    return int(connection.execute(select(models.c.id).where(models.c.key == model.key)).scalar_one())
+    # Locked, so that of two commands that open the first run of a model one finds the other's.
+    own = select(models.c.id).where(models.c.key == model.key).with_for_update()
+    return int(connection.execute(own).scalar_one())
 
 
 def open_run(
@@ -49,7 +51,6 @@ def open_run(
         unfinished = _runs().where(runs.c.model_id == model_id, _UNFINISHED)
         for row in connection.execute(unfinished.order_by(runs.c.id.desc())):
             if row.roots == list(roots) and row.filters == dict(filters):
-                connection.execute(update(runs).where(runs.c.id == row.id).values(engine=engine))
                 return replace(_run(row), engine=engine), False
         run_id = connection.execute(
             insert(runs).values(
@@ -72,8 +73,10 @@ def get_run(database: Database, run_id: int) -> Run | None:
 
 
 def newest_run(database: Database) -> Run | None:
+    """Return the newest run that has images in its manifest: one that found nothing new tells nothing of the night."""
+    query = _runs().where(select(chunks.c.id).where(chunks.c.run_id == runs.c.id).exists())
     with database.read() as connection:
-        row = connection.execute(_runs().order_by(runs.c.id.desc()).limit(1)).one_or_none()
+        row = connection.execute(query.order_by(runs.c.id.desc()).limit(1)).one_or_none()
     return None if row is None else _run(row)
 
 
@@ -90,6 +93,14 @@ def begin_scan(database: Database, run_id: int) -> None:
         connection.execute(update(runs).where(runs.c.id == run_id).values(scanned_at=None))
 
 
+def run_to_serve(database: Database) -> Run | None:
+    """Return the unfinished run that workers are most likely started for: the one followed last, else the newest."""
+    query = _runs().where(_UNFINISHED).order_by(runs.c.followed_at.desc().nulls_last(), runs.c.id.desc()).limit(1)
+    with database.read() as connection:
+        row = connection.execute(query).one_or_none()
+    return None if row is None else _run(row)
+
+
 def mark_scanned(database: Database, run_id: int, *, skipped: int, ignored: int) -> None:
     """Note that the manifest is complete, and what the scan left out of it."""
     with database.write() as connection:
@@ -98,6 +109,12 @@ def mark_scanned(database: Database, run_id: int, *, skipped: int, ignored: int)
             .where(runs.c.id == run_id)
             .values(scanned_at=datetime.now(UTC), skipped=skipped, ignored=ignored)
         )
+
+
+def set_engine(database: Database, run: Run) -> None:
+    """Note which engine labels the run from now on: a run that is taken up again may have another."""
+    with database.write() as connection:
+        connection.execute(update(runs).where(runs.c.id == run.id).values(engine=run.engine))
 
 
 def follow(database: Database, run_id: int, follower: str, *, patience: timedelta) -> str | None:
@@ -195,6 +212,7 @@ def _run(row: Row[Any]) -> Run:
         roots=tuple(row.roots),
         state="scanning" if row.scanned_at is None else state,
         created_at=row.created_at,
+        followed_at=row.followed_at,
         skipped=row.skipped,
         ignored=row.ignored,
     )

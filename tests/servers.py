@@ -10,6 +10,7 @@ import subprocess
 import time
 import uuid
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,7 +75,7 @@ class PostgresServer:
                 stderr=log,
                 user=self._user,
                 start_new_session=True,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call
+                preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509 - one system call
             )
         deadline = time.monotonic() + _START_TIMEOUT_S
         while not self._is_ready():

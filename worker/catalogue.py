@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from common.errors import ModelError
 from storage.records import Preprocessing
@@ -57,11 +57,14 @@ def load_catalogue(cache_dir: Path) -> Mapping[str, CatalogueEntry]:
 
     """
     path = catalogue_path(cache_dir)
-    if not path.exists():
-        from worker.prepare import run_apart
+    document = _read(path)
+    if document is None:
+        from worker.prepare import run_apart  # only the first time on a machine
 
         run_apart("catalogue", cache_dir)
-    document = json.loads(path.read_text())
+        document = _read(path)
+    if document is None:
+        raise ModelError(f"The catalogue {path} cannot be read. NIGHTLABEL_CACHE_DIR names another place for it.")
     entries = (_entry(fields, document["categories"]) for fields in document["entries"])
     return {entry.name: entry for entry in entries}
 
@@ -83,6 +86,15 @@ def find_entry(name: str, cache_dir: Path) -> CatalogueEntry:
     near = get_close_matches(name, catalogue, n=3)
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     raise ModelError(f"There is no model {name!r}.{hint} `nightlabel models --all` lists them.")
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Return the catalogue; None if it is missing or damaged, and has to be written."""
+    try:
+        document: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return document
 
 
 def _entry(fields: dict[str, object], categories: dict[str, list[str]]) -> CatalogueEntry:

@@ -63,15 +63,17 @@ class Labeller:
         batch: list[_Waiting] = []
         for image, reading in self._reader.ahead(images, roots):
             begun = perf_counter()
+            file: ImageFile | None = None
             try:
-                batch.append(self._decode(image, reading()))
+                file = reading()
+                batch.append(self._decode(image, file))
             except ImageError as error:
-                yield failed(image, error.kind, str(error))
+                yield failed(image, error.kind, str(error), file)
             except SoftTimeLimitExceeded:
                 spent = perf_counter() - begun
                 if spent < self._time_limit_s / 2:
                     raise
-                yield failed(image, FailureKind.TIMEOUT, f"not decoded after {spent:.0f} s")
+                yield failed(image, FailureKind.TIMEOUT, f"not decoded after {spent:.0f} s", file)
             if len(batch) == self._batch_size:
                 yield from self._classify(batch)
                 batch = []
@@ -104,16 +106,19 @@ class Labeller:
         return tuple((self._categories[index], float(probabilities[index])) for index in best)
 
 
-def failed(image: ChunkImage, kind: FailureKind, message: str) -> Outcome:
-    """Return the outcome of an image that has no labels, with the version of its file, if there is one."""
+def failed(image: ChunkImage, kind: FailureKind, message: str, file: ImageFile | None = None) -> Outcome:
+    """Return the outcome of an image that has no labels.
+
+    It names the version of the file that failed, so that another one is labelled: the one that was read, or what is
+    there now if none could be; for a file that vanished, none.
+    """
+    outcome = Outcome(image_id=image.image_id, error_kind=str(kind), error=message)
+    if file:
+        return replace(outcome, size=file.size, mtime_ns=file.mtime_ns, read_ms=file.read_ms)
+    if kind is FailureKind.VANISHED:
+        return outcome
     try:
         status = os.stat(image.path)
     except OSError:
-        status = None
-    return Outcome(
-        image_id=image.image_id,
-        error_kind=str(kind),
-        error=message,
-        size=status and status.st_size,
-        mtime_ns=status and status.st_mtime_ns,
-    )
+        return outcome
+    return replace(outcome, size=status.st_size, mtime_ns=status.st_mtime_ns)

@@ -32,7 +32,7 @@ class ReadyModel:
     engine: str  #: `openvino` or `torch`
     categories: tuple[str, ...]
     weights_path: Path | None  #: None for random weights, and where only the prepared model is here
-    prepared: Path  #: the folder with the prepared model
+    prepared: Path | None  #: the folder with the prepared model; None: the engine needs none
 
 
 def resolve(settings: Settings) -> ReadyModel:
@@ -154,7 +154,7 @@ def _download(entry: CatalogueEntry, settings: Settings) -> Path:
 
 
 def _ready(model: Model, entry: CatalogueEntry, engine: str, path: Path | None, settings: Settings) -> ReadyModel:
-    prepared = settings.cache_dir
+    prepared = None
     if model.precision == INT8:
         prepared = _recorded_quantised(model, settings).folder
     elif engine == "openvino":

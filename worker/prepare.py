@@ -18,7 +18,7 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +54,6 @@ def prepare(model: Model, weights_path: Path | None, cache_dir: Path) -> Path:
     folder = prepared_dir(model, cache_dir)
     if is_intact(folder):
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder.with_suffix(".lock")):
         if not is_intact(folder):
             if weights_path is None and not model.is_random:
@@ -63,12 +62,15 @@ def prepare(model: Model, weights_path: Path | None, cache_dir: Path) -> Path:
     return folder
 
 
-def prepared_precisions(architecture: str, recipe: str, cache_dir: Path) -> list[str]:
-    """Return the precisions in which a model, with whatever weights, is ready to be loaded on this machine."""
+def prepared_precisions(architecture: str, recipe: str, weights: str, cache_dir: Path) -> list[str]:
+    """Return the precisions in which a model with these weights (sha256) is ready to be loaded on this machine."""
     found = set()
     for path in (cache_dir / "models").glob(f"{architecture}-*/model.json"):
-        made_of = json.loads(path.read_text())["model"]
-        if (made_of["architecture"], made_of["recipe"]) == (architecture, recipe):
+        try:
+            made_of = json.loads(path.read_text())["model"]
+        except (OSError, ValueError, LookupError, TypeError):
+            continue  # damaged: it will be made anew
+        if (made_of["architecture"], made_of["recipe"], made_of["weights"]) == (architecture, recipe, weights):
             found |= {"int8"} if made_of["precision"] == "int8" else {"fp32", "bf16"}
     return sorted(found, key=("fp32", "bf16", "int8").index)
 
@@ -106,8 +108,10 @@ def is_intact(folder: Path) -> bool:
 @contextmanager
 def write_folder(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Yield a scratch folder to write a model into, and what to record of it; put it in place when all is there."""
+    for left_behind in folder.parent.glob(f"{folder.name}.*"):
+        if left_behind.is_dir():  # by a process that was killed: whoever writes here holds the lock
+            shutil.rmtree(left_behind, ignore_errors=True)
     scratch = folder.with_suffix(f".{os.getpid()}")
-    shutil.rmtree(scratch, ignore_errors=True)  # left behind by a killed process that had the same number
     scratch.mkdir(parents=True)
     record: dict[str, Any] = {}
     try:
@@ -122,7 +126,18 @@ def write_folder(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    with path.open("w") as lock:
+    """Keep every other process on this machine out, until the block ends.
+
+    Raises:
+        ModelError: the cache cannot be written to.
+
+    """
+    with ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(path.open("w"))
+        except OSError as error:
+            raise ModelError(f"The cache cannot be written to: {error}. NIGHTLABEL_CACHE_DIR names another.") from None
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 import psutil
 from billiard.process import current_process
 
+from common.errors import ModelError
 from storage.database import Database
 from storage.records import WorkerSample
-from storage.runs import get_run, unfinished_runs
+from storage.runs import get_run, run_to_serve
 from worker.models import resolve, resolve_recorded
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ _KNOWN_RUNS = 16
 class WorkerProcess:
     """One worker process: a name, a database connection, and warm models."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, main_pid: int) -> None:
+        self._main_pid = main_pid
         self.settings = settings
         self.database = Database(settings.database_url)
         self.name = _process_name()
@@ -51,10 +53,10 @@ class WorkerProcess:
         self._labellers: OrderedDict[tuple[str, str], Labeller] = OrderedDict()
 
     def warm_up(self) -> None:
-        """Load the model of the newest run that is not finished; with none, the configured one."""
-        waiting = unfinished_runs(self.database)
-        if waiting:
-            self.labeller(waiting[-1])
+        """Load the model of the run that waits for workers; with none, the configured one."""
+        run = run_to_serve(self.database)
+        if run:
+            self.labeller(run)
         else:
             ready = resolve(self.settings)
             self._keep((ready.model.key, ready.engine), ready)
@@ -110,7 +112,7 @@ class WorkerProcess:
         worker alive learns from the status what is the matter.
         """
         logger.critical("The worker ends. %s", error)
-        os.kill(os.getppid(), DATABASE_TROUBLE)
+        os.kill(self._main_pid, DATABASE_TROUBLE)
 
     @cached_property
     def _psutil(self) -> psutil.Process:
@@ -119,7 +121,10 @@ class WorkerProcess:
     def _keep(self, key: tuple[str, str], ready: ReadyModel) -> None:
         from worker.labelling import Labeller
 
-        self._labellers[key] = Labeller(ready, self.settings)
+        try:
+            self._labellers[key] = Labeller(ready, self.settings)
+        except (RuntimeError, OSError) as error:  # what OpenVINO and torch raise where a device fails them
+            raise ModelError(f"{ready.model} cannot be loaded on {ready.engine}: {error}") from error
         if len(self._labellers) > _WARM_MODELS:
             self._labellers.popitem(last=False)
         logger.info("%s is warm on %s", ready.model, ready.engine)

@@ -10,6 +10,7 @@ result is kept beside the prepared model, in a folder of its own:
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -125,7 +126,7 @@ def _views(model: Model, paths: Sequence[str], max_bytes: int, max_pixels: int) 
     views = []
     for path in paths:
         try:
-            file = read_image(path, [path], max_bytes)
+            file = read_image(path, [os.path.realpath(path)], max_bytes)
             views.append(decode(file.data, model.preprocessing, max_pixels).pixels)
         except ImageError:
             continue  # it will get its outcome when it is labelled

@@ -108,10 +108,14 @@ def read_image(path: str, roots: Sequence[str], max_bytes: int) -> ImageFile:
     except OSError as error:
         kind = _KINDS.get(error.errno or 0, FailureKind.UNREADABLE)
         raise ImageError(kind, error.strerror or str(error)) from None
+    except MemoryError:
+        raise ImageError(FailureKind.TOO_LARGE, "not enough memory to read it") from None
     return ImageFile(data, status.st_size, status.st_mtime_ns, (perf_counter() - started) * 1000)
 
 
 def _check(descriptor: int, status: os.stat_result, path: str, roots: Sequence[str], max_bytes: int) -> None:
+    if status.st_nlink == 0:
+        raise ImageError(FailureKind.VANISHED, "another file took its place while it was opened")
     if not stat.S_ISREG(status.st_mode):
         raise ImageError(FailureKind.NOT_A_FILE, f"no regular file, but a {_kind_of(status.st_mode)}")
     real = _real_path(descriptor, path)

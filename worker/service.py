@@ -14,9 +14,9 @@ from celery.worker import state
 
 from broker.app import LABEL_CHUNK, make_app
 from broker.process import die_with_parent
-from common.errors import DatabaseError, NightlabelError
+from common.errors import TRY_AGAIN_EXIT_STATUS, DatabaseBusyError, DatabaseError, NightlabelError
 from storage.database import Database
-from storage.runs import unfinished_runs
+from storage.runs import run_to_serve
 from storage.schema import ensure_schema
 from worker import task
 from worker.models import check_configured, resolve_recorded
@@ -39,11 +39,12 @@ def make_worker_app(settings: Settings) -> Celery:
     app.set_current()
     for variable in _ONE_THREAD:
         os.environ.setdefault(variable, "1")
+    main_pid = os.getpid()
     processes: list[WorkerProcess] = []  # one, made after the fork
 
     def this_process() -> WorkerProcess:
         if not processes:
-            processes.append(WorkerProcess(settings))
+            processes.append(WorkerProcess(settings, main_pid))
         return processes[0]
 
     @app.task(name=LABEL_CHUNK)  # type: ignore[untyped-decorator]  # Celery has no types
@@ -52,7 +53,7 @@ def make_worker_app(settings: Settings) -> Celery:
 
     celeryd_init.connect(lambda **_: _check_or_exit(settings), weak=False)
     worker_ready.connect(lambda **_: _listen_to_children(), weak=False)
-    worker_process_init.connect(lambda **_: _begin(this_process()), weak=False)
+    worker_process_init.connect(lambda **_: _begin(this_process(), main_pid), weak=False)
     return app
 
 
@@ -61,7 +62,8 @@ def _check_or_exit(settings: Settings) -> None:
         check_start(settings)
     except NightlabelError as error:
         print(f"nightlabel worker: {error}", file=sys.stderr)  # noqa: T201 - for people
-        raise SystemExit(error.exit_status) from error
+        passes = isinstance(error, DatabaseBusyError)
+        raise SystemExit(TRY_AGAIN_EXIT_STATUS if passes else error.exit_status) from error
 
 
 def _listen_to_children() -> None:
@@ -73,9 +75,10 @@ def _listen_to_children() -> None:
     signal.signal(DATABASE_TROUBLE, end)
 
 
-def _begin(process: WorkerProcess) -> None:
-    """Prepare a labelling process, right after the fork."""
-    die_with_parent()  # a worker that is killed leaves no children behind
+def _begin(process: WorkerProcess, main_pid: int) -> None:
+    """Prepare a labelling process, right after the fork; with Celery's solo pool, that is the main process."""
+    if os.getpid() != main_pid:
+        die_with_parent(main_pid)  # a worker that is killed leaves no children behind
     process.limit()
     try:
         process.warm_up()
@@ -96,12 +99,11 @@ def check_start(settings: Settings) -> None:
     database = Database(settings.database_url)
     try:
         ensure_schema(database)
-        waiting = unfinished_runs(database)
+        run = run_to_serve(database)
     finally:
         database.close()
-    if waiting:
-        # The newest is the one that this worker is started for; an older one may be abandoned for good.
-        resolve_recorded(waiting[-1].model, waiting[-1].engine, settings)
+    if run:
+        resolve_recorded(run.model, run.engine, settings)
     else:
         check_configured(settings)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 
 from common.errors import DatabaseBusyError, DatabaseError, ModelError
-from storage.outcomes import claim, store, store_one, stored_images, suspect
+from storage.outcomes import claim, clear_suspicion, store, store_one, stored_images, suspect
 from storage.records import ChunkImage
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def label_chunk(
             return
         _label(process, run, claimed, labeller, [ChunkImage(*image) for image in images])
     except SoftTimeLimitExceeded as error:
+        _exonerate(process, chunk_id)
         logger.warning("Chunk %d was not done within the time limit; image by image from here on", chunk_id)
         raise Reject(error, requeue=True) from error
     except (DatabaseError, ModelError) as error:
@@ -56,7 +58,14 @@ def label_chunk(
         if isinstance(error, DatabaseError) and not isinstance(error, DatabaseBusyError):
             process.end_worker(error)
         time.sleep(PAUSE_S)
+        _exonerate(process, chunk_id)
         raise Reject(error, requeue=True) from error
+
+
+def _exonerate(process: WorkerProcess, chunk_id: int) -> None:
+    """Blame no image for a start that ended in good order."""
+    with suppress(DatabaseError):  # then the suspicion stays; it takes a second one to fail an image
+        clear_suspicion(process.database, chunk_id)
 
 
 def _label(process: WorkerProcess, run: Run, claimed: Claim, labeller: Labeller, images: Sequence[ChunkImage]) -> None:

@@ -147,3 +147,22 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(
 
 def _mount(*arguments: object) -> int:
     return subprocess.run(["mount", *map(str, arguments)], check=False, stderr=subprocess.DEVNULL).returncode
+
+
+def test_no_workers_and_no_broker_is_refused(nightlabel: Nightlabel, archive: Callable[[int], Path]) -> None:
+    done = nightlabel("run", archive(1), "--workers", 0)
+
+    assert done.returncode == 2
+    assert "NIGHTLABEL_BROKER_URL" in done.stderr
+
+
+def test_a_cache_that_cannot_be_written_to_is_named(
+    nightlabel: Nightlabel, archive: Callable[[int], Path], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+
+    done = nightlabel("run", archive(1), NIGHTLABEL_CACHE_DIR=str(tmp_path / "file" / "cache"))
+
+    assert done.returncode == 3
+    assert "NIGHTLABEL_CACHE_DIR" in done.stderr or str(tmp_path / "file") in done.stderr
+    assert "Traceback" not in done.stderr

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import urllib.request
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import psycopg
 import pytest
@@ -56,6 +59,21 @@ def test_a_producer_and_a_worker_label_an_archive_on_postgres(
     assert "125: 125 labelled, 0 failed" in done.stdout
     assert _count(postgres_url, "select count(*) from results where status = 'ok'") == 125
     assert worker.poll() is None
+
+
+def test_what_failed_on_postgres_can_be_listed_as_the_report_says(
+    farm: Nightlabel, worker: subprocess.Popen[str], archive: Callable[[int], Path], postgres_url: str
+) -> None:
+    folder = archive(2)
+    (folder / "words.jpg").write_text("no picture")
+
+    done = farm("enqueue", folder, "--wait")
+
+    _, client, url, option, query = shlex.split(re.search(r"failed:.*", done.stdout)[0])  # type: ignore[index]
+    assert (client, unquote(url), option) == ("psql", postgres_url, "-c")
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(query.encode()).fetchall()
+    assert [kind for _, kind, _ in rows] == ["not_an_image"]
 
 
 def test_a_worker_that_starts_later_finds_what_was_enqueued(

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 from typing import TYPE_CHECKING
@@ -219,9 +220,9 @@ def test_failures_are_counted_and_the_report_says_how_to_list_and_retry_them(
     kinds = dict(nightlabel.sql("select error_kind, path from results where status = 'failed'"))
     assert kinds == {"not_an_image": str(folder / "words.jpg"), "truncated": str(folder / "half.jpg")}
     assert "7: 5 labelled, 2 failed" in done.stdout
-    query = re.search(r'sqlite3 (\S+) "(.*)"', done.stdout)
-    assert query
-    assert len(nightlabel.sql(query[2])) == 2
+    _, client, database, query = shlex.split(re.search(r"failed:.*", done.stdout)[0])  # type: ignore[index]
+    assert (client, database) == ("sqlite3", "nightlabel.db")
+    assert len(nightlabel.sql(query)) == 2
     assert "nightlabel retry" in done.stdout
 
 
@@ -295,4 +296,28 @@ def test_a_run_whose_command_was_killed_is_taken_over_at_once(
     again = nightlabel("run", folder)
 
     assert again.returncode == 0, again.stderr
+    _one_outcome_each(nightlabel, 200)
+
+
+def test_int8_is_calibrated_on_the_archive_and_says_how_well_it_agrees(nightlabel: Nightlabel, photos: Path) -> None:
+    done = nightlabel("run", photos, "--precision", "int8", NIGHTLABEL_INT8_MIN_AGREEMENT="0.9")
+
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"int8, calibrated on 62 images, gives \d\d\.\d% of 63 others the same best label", done.stderr)
+    assert nightlabel.sql("select distinct precision from results") == [("int8",)]
+    _one_outcome_each(nightlabel, 125)
+
+
+def test_nice_and_the_memory_limit_reach_the_processes_that_label(
+    nightlabel: Nightlabel, archive: Callable[[int], Path]
+) -> None:
+    process = nightlabel.start("run", archive(200), "--nice", 7, "--memory-limit", 900)
+    nightlabel.wait_for("select count(*) from outcomes", 8)
+
+    (first, *_) = _children(process, of_worker=True)
+    limits = first.nice(), first.rlimit(psutil.RLIMIT_DATA)[1]
+    _, errors = process.communicate(timeout=120)
+
+    assert limits == (7, 900_000_000)
+    assert process.returncode == 0, errors
     _one_outcome_each(nightlabel, 200)

@@ -5,6 +5,7 @@ An engine is loaded once a process, and is used by one thread.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -46,6 +47,7 @@ def load_engine(ready: ReadyModel, batch_size: int) -> Engine:
         return TorchEngine(ready.model, ready.weights_path)
     from worker.engines.openvino import OpenVinoEngine
 
+    assert ready.prepared
     return OpenVinoEngine(ready.prepared / "model.xml", ready.model.precision, batch_size)
 
 
@@ -60,6 +62,8 @@ def has_cuda() -> bool:
     """Tell whether torch can use a GPU. Without NVIDIA's driver the answer costs no import of torch."""
     if not Path("/dev/nvidiactl").exists():
         return False
+    # Asked of the driver, without starting CUDA: a worker's main process asks, and forks afterwards.
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     import torch
 
     return torch.cuda.is_available()

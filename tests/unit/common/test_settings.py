@@ -179,7 +179,7 @@ _SETTINGS = st.fixed_dictionaries(
         "broker_url": st.none() | st.just("rediss://:a%40b@nas:6379/1"),
         "workers": st.none() | st.integers(0, 1024),
         "weights": st.none() | _WORDS,
-        "weights_dir": st.none() | _WORDS.map(Path),
+        "weights_dir": st.none() | _WORDS.map(lambda word: Path("weights") / word),
         "chunk_size": st.integers(1, 64),
         "relabel": st.booleans(),
         "engine": st.sampled_from(["auto", "torch", "openvino"]),

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from storage.records import Progress
-from storage.runs import begin_scan, get_run, mark_scanned, newest_run, open_run, progress, unfinished_runs
+from storage.runs import (
+    begin_scan,
+    follow,
+    get_run,
+    mark_scanned,
+    newest_run,
+    open_run,
+    progress,
+    run_to_serve,
+    set_engine,
+    unfinished_runs,
+)
 from tests.unit.storage.nights import (
     MODEL,
     add,
@@ -103,8 +115,16 @@ def test_a_run_with_an_open_chunk_is_taken_up_again(database: Database, run: Run
 def test_a_run_that_is_taken_up_again_is_read_as_it_is_stored(database: Database, run: Run) -> None:
     published_chunk(database, run)
     scanned(database, run)
-    again, _ = open_run(database, MODEL, engine="torch", roots=["/photos", "/scans"], filters=FILTERS)
+    again, _ = open_run(database, MODEL, engine="openvino", roots=["/photos", "/scans"], filters=FILTERS)
     assert again == as_stored(database, run)
+
+
+def test_another_engine_is_stored_once_the_run_is_ours(database: Database, run: Run) -> None:
+    """Opening alone changes nothing: somebody else may be following the run."""
+    again, _ = open_run(database, MODEL, engine="torch", roots=["/photos", "/scans"], filters=FILTERS)
+    before = as_stored(database, run).engine
+    set_engine(database, again)
+    assert (before, as_stored(database, run).engine) == ("openvino", "torch")
 
 
 def test_a_model_has_one_row_however_many_runs_use_it(database: Database) -> None:
@@ -160,9 +180,22 @@ def test_unfinished_runs_come_oldest_first(database: Database, run: Run) -> None
     assert [one.id for one in unfinished_runs(database)] == [run.id, third.id]
 
 
-def test_the_newest_run_is_the_last_that_was_opened(database: Database, run: Run) -> None:
+def test_the_newest_run_is_the_last_that_found_images(database: Database, run: Run) -> None:
+    """One that found nothing new tells nothing of the night."""
     second = begin_run(database, root="/second")
-    assert newest_run(database) == second
+    add(database, run, photos(1))
+    assert newest_run(database) == as_stored(database, run)
+    add(database, second, photos(1, first=1))
+    assert newest_run(database) == as_stored(database, second)
+
+
+def test_workers_serve_the_run_that_is_followed_else_the_newest(database: Database, run: Run) -> None:
+    """An older run may be taken up again beside a newer one that was interrupted for good."""
+    second = begin_run(database, root="/second")
+    unfollowed = run_to_serve(database)
+    follow(database, run.id, "nas:1", patience=timedelta(0))
+    followed = run_to_serve(database)
+    assert (unfollowed and unfollowed.id, followed and followed.id) == (second.id, run.id)
 
 
 def test_an_empty_database_has_no_newest_run(database: Database) -> None:

@@ -251,6 +251,7 @@ print(json.dumps({
 
 def test_a_prepared_model_runs_without_torch_and_without_the_network(resnet18: ReadyModel) -> None:
     """From a fresh process to probabilities: neither torch, torchvision nor telemetry, and no name looked up."""
+    assert resnet18.prepared
     seen = in_a_process(_CLASSIFY_AND_LOOK_AROUND, str(resnet18.prepared / "model.xml"))
 
     assert seen == {"rows": 2, "imported": [], "calls": []}

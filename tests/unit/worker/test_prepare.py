@@ -191,6 +191,7 @@ def only_prepared(resnet18: ReadyModel, cache_dir: Path, tmp_path: Path, monkeyp
     """A machine that has resnet18 prepared, and no longer its weights."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     shutil.copy(catalogue_path(cache_dir), catalogue_path(tmp_path))
+    assert resnet18.prepared
     shutil.copytree(resnet18.prepared, tmp_path / "models" / resnet18.prepared.name)
     return load_settings(cache_dir=tmp_path, precision="fp32")
 
@@ -205,6 +206,7 @@ def test_a_prepared_model_serves_a_recorded_run_without_its_weights(
 
 def test_a_damaged_model_without_its_weights_is_refused(resnet18: ReadyModel, only_prepared: Settings) -> None:
     """It is not prepared anew with random weights under the trained ones' name."""
+    assert resnet18.prepared
     _damage(only_prepared.cache_dir / "models" / resnet18.prepared.name / "model.bin")
 
     with pytest.raises(ModelError):
@@ -220,7 +222,8 @@ def test_torch_without_the_recorded_weights_is_refused(resnet18: ReadyModel, onl
 def test_the_weights_of_what_is_prepared_are_known(small_folder: Path) -> None:
     entry = (SMALL, "IMAGENET1K_V1")
 
-    assert prepared_precisions(*entry, small_folder.parents[1]) == ["fp32", "bf16"]
+    assert prepared_precisions(*entry, "random", small_folder.parents[1]) == ["fp32", "bf16"]
+    assert prepared_precisions(*entry, "0" * 64, small_folder.parents[1]) == []
 
 
 def test_a_model_is_prepared_from_a_folder_with_a_package_called_worker(

@@ -1,0 +1,157 @@
+"""The documentation is true: every command, setting, status and query in it is held against the program."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+import typer.main
+
+from common import errors
+from common.errors import INTERRUPTED_EXIT_STATUS, TRY_AGAIN_EXIT_STATUS, NightlabelError
+from common.settings import Settings
+from nightlabel.cli import app
+from report.machine import as_json
+from report.night import night_figures
+from storage.manifest import add_images, take_waiting
+from storage.outcomes import claim, store
+from storage.records import ImageRef, Model, Outcome, Preprocessing, WorkerSample
+from storage.runs import open_run
+from tests.conftest import ROOT
+from worker.failures import FailureKind
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from storage.database import Database
+
+COMMANDS = (ROOT / "docs" / "commands.md").read_text()
+README = (ROOT / "README.md").read_text()
+
+MODEL = Model(
+    architecture="resnet18",
+    recipe="IMAGENET1K_V1",
+    weights="0" * 64,
+    precision="fp32",
+    preprocessing=Preprocessing(
+        resize_size=256, crop_size=224, interpolation="bilinear", mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2)
+    ),
+)
+
+
+def _commands() -> list[str]:
+    """Return every command as it is typed: `run`, `models`, `models prepare`, …"""
+    found = []
+
+    def collect(command: object, path: str) -> None:
+        inner = getattr(command, "commands", {})
+        if path and (not inner or getattr(command, "invoke_without_command", False)):
+            found.append(path)
+        for name, other in inner.items():
+            collect(other, f"{path} {name}".strip())
+
+    collect(typer.main.get_command(app), "")
+    return found
+
+
+@pytest.mark.parametrize("command", _commands())
+def test_every_command_is_documented_and_has_an_example(command: str) -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "nightlabel", *command.split(), "--help"], capture_output=True, text=True, check=True
+    )
+
+    assert f"`nightlabel {command}" in COMMANDS
+    assert re.search(rf"Example:.*nightlabel {command}", shown.stdout)
+
+
+def test_every_command_in_the_documentation_exists() -> None:
+    documented = {match[1] for match in re.finditer(r"^\| `nightlabel ((?:[a-z]+ ?)+)", COMMANDS, re.MULTILINE)}
+
+    assert {name.strip() for name in documented} == set(_commands())
+
+
+def test_the_settings_in_the_documentation_are_the_programs() -> None:
+    documented = set(re.findall(r"^\| `NIGHTLABEL_(\w+)` \|", COMMANDS, re.MULTILINE))
+
+    assert documented == {name.upper() for name in Settings.model_fields}
+
+
+def test_every_option_in_the_settings_table_exists() -> None:
+    table = re.findall(r"^\| `NIGHTLABEL_\w+` \| (.*?) \|", COMMANDS, re.MULTILINE)
+    documented = {option for cell in table for option in re.findall(r"`(--[\w-]+)`", cell)}
+    group = typer.main.get_command(app)
+    known = {
+        option
+        for command in group.commands.values()  # type: ignore[attr-defined]  # a group has them
+        for parameter in command.params
+        for option in parameter.opts
+    }
+
+    assert documented <= known
+
+
+def test_every_exit_status_is_documented() -> None:
+    used = {
+        error.exit_status
+        for error in vars(errors).values()
+        if isinstance(error, type) and issubclass(error, NightlabelError)
+    }
+
+    documented = {int(status) for status in re.findall(r"^\| (\d+) \|", COMMANDS, re.MULTILINE)}
+
+    assert documented == used | {0, INTERRUPTED_EXIT_STATUS, TRY_AGAIN_EXIT_STATUS}
+
+
+def test_every_kind_of_failure_is_documented() -> None:
+    formats = (ROOT / "docs" / "formats.md").read_text()
+    documented = re.findall(r"^\| `(\w+)` \|", formats, re.MULTILINE)
+
+    assert documented == list(FailureKind)
+
+
+@pytest.fixture
+def night(database: Database) -> Database:
+    """A database with labels, on SQLite and on Postgres."""
+    run, _ = open_run(database, MODEL, engine="openvino", roots=["/photos"], filters={})
+    refs = [ImageRef(f"/photos/{number}.jpg", 1, 1) for number in range(4)]
+    add_images(database, run, refs, chunk_size=64, relabel=False)
+    (chunk,) = take_waiting(database, run.id, 1)
+    labels = (("golden retriever", 0.7), ("tabby", 0.25), ("tiger cat", 0.05))
+    outcomes = [Outcome(image_id=image.image_id, labels=labels, read_ms=1.0) for image in chunk.images]
+    claimed = claim(database, chunk.id, chunk.attempt, "host-1/1")
+    assert claimed
+    now: datetime = claimed.started_at
+    sample = WorkerSample(name="host-1/1", host="host", pid=1, started_at=now, rss_bytes=1, peak_rss_bytes=1)
+    store(database, run, claimed, outcomes, sample)
+    return database
+
+
+@pytest.mark.parametrize("query", re.findall(r"^select .*?;", README, re.MULTILINE | re.DOTALL))
+def test_the_queries_in_the_readme_answer(night: Database, query: str) -> None:
+    with night.read() as connection:
+        assert connection.exec_driver_sql(query).all()
+
+
+def test_the_columns_in_the_readme_are_there(night: Database) -> None:
+    sentence = README[README.index("`results` has a row") : README.index("`labels` has a row")]
+    named = set(re.findall(r"`(\w+)`", sentence)) - {"results"}
+
+    with night.read() as connection:
+        columns = set(connection.exec_driver_sql("select * from results").keys())
+
+    assert named <= columns
+
+
+def test_the_keys_of_the_report_for_machines_are_documented(night: Database) -> None:
+    from storage.runs import newest_run
+
+    run = newest_run(night)
+    assert run
+    documented = set(
+        re.findall(r"^\| `(\w+)` \|", COMMANDS[COMMANDS.index("## The report for machines") :], re.MULTILINE)
+    )
+
+    assert documented == set(as_json(night_figures(night, run)))

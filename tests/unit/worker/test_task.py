@@ -1,0 +1,174 @@
+"""The task: what becomes of a chunk that an earlier start did not finish."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from celery.exceptions import Reject, SoftTimeLimitExceeded
+
+from storage.database import Database
+from storage.manifest import add_images, take_waiting
+from storage.outcomes import claim, store_one, suspect
+from storage.records import ImageRef
+from storage.runs import open_run, progress
+from storage.schema import ensure_schema
+from worker.process import WorkerProcess
+from worker.task import MAX_SUSPECT_STARTS, label_chunk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from common.settings import Settings
+    from storage.records import Chunk, ChunkImage, Outcome
+    from worker.models import ReadyModel
+
+IMAGES = 5
+
+
+class Night:
+    """A run of five photos on SQLite, its one chunk published, and a worker process without Celery."""
+
+    def __init__(self, settings: Settings, ready: ReadyModel, photos: Path, folder: Path) -> None:
+        self.settings = settings.model_copy(update={"database_url": f"sqlite:///{folder / 'night.db'}"})
+        self.database = Database(self.settings.database_url)
+        ensure_schema(self.database)
+        root = str(photos.resolve())
+        self.run, _ = open_run(self.database, ready.model, engine=ready.engine, roots=[root], filters={})
+        refs = [ImageRef(str(path.resolve()), 1, 1) for path in sorted(photos.glob("*.jpg"))[:IMAGES]]
+        add_images(self.database, self.run, refs, chunk_size=IMAGES, relabel=False)
+        (self.chunk,) = take_waiting(self.database, self.run.id, 1)
+        self.process = WorkerProcess(self.settings, main_pid=0)
+
+    def label(self, chunk: Chunk | None = None) -> None:
+        chunk = chunk or self.chunk
+        label_chunk(
+            self.process,
+            chunk.run_id,
+            chunk.id,
+            chunk.attempt,
+            [(image.image_id, image.path) for image in chunk.images],
+        )
+
+    def die_with(self, image: ChunkImage) -> None:
+        """Begin the chunk as a worker does that is killed while it labels this image alone."""
+        claimed = claim(self.database, self.chunk.id, self.chunk.attempt, "killed")
+        assert claimed
+        suspect(self.database, claimed, image.image_id)
+
+    def outcomes(self) -> dict[str, str]:
+        """Return the status, or the kind of failure, by path."""
+        with self.database.read() as connection:
+            rows = connection.exec_driver_sql("select path, coalesce(error_kind, status) from results").all()
+        return {path: kind for path, kind in rows}  # noqa: C416 - rows are no pairs to dict()
+
+
+@pytest.fixture
+def night(settings: Settings, resnet18: ReadyModel, photos: Path, tmp_path: Path) -> Iterator[Night]:
+    night = Night(settings, resnet18, photos, tmp_path)
+    yield night
+    night.process.database.close()
+    night.database.close()
+
+
+def test_a_chunk_is_labelled_and_stored(night: Night) -> None:
+    night.label()
+
+    assert list(night.outcomes().values()) == ["ok"] * IMAGES
+
+
+def test_a_second_delivery_adds_nothing(night: Night) -> None:
+    """Killed between commit and acknowledgement: the message comes again."""
+    night.label()
+    before = progress(night.database, night.run.id)
+
+    night.label()
+
+    assert progress(night.database, night.run.id) == before
+
+
+def test_an_image_that_ends_its_worker_again_and_again_is_poison_and_the_others_are_labelled(night: Night) -> None:
+    guilty = night.chunk.images[2]
+    claim(night.database, night.chunk.id, night.chunk.attempt, "killed")  # in a batch: nobody is suspect yet
+    for _ in range(MAX_SUSPECT_STARTS):
+        night.die_with(guilty)
+
+    night.label()
+
+    kinds = night.outcomes()
+    assert kinds.pop(guilty.path) == "poison"
+    assert list(kinds.values()) == ["ok"] * (IMAGES - 1)
+
+
+def test_an_image_that_a_worker_died_with_once_is_labelled(night: Night) -> None:
+    night.die_with(night.chunk.images[2])
+
+    night.label()
+
+    assert set(night.outcomes().values()) == {"ok"}
+
+
+def test_kills_with_different_images_are_nobodys_fault(night: Night) -> None:
+    for image in night.chunk.images:
+        night.die_with(image)
+
+    night.label()
+
+    assert set(night.outcomes().values()) == {"ok"}
+
+
+def test_what_an_earlier_start_has_stored_is_kept(night: Night) -> None:
+    """The chunk's counts hold it once, though the start that stored it never ended."""
+    claimed = claim(night.database, night.chunk.id, night.chunk.attempt, "killed")
+    assert claimed
+    labeller = night.process.labeller(night.run)
+    (first,) = labeller.label(night.chunk.images[:1], night.run.roots)
+    store_one(night.database, night.run, claimed, first, "killed")
+
+    night.label()
+
+    state = progress(night.database, night.run.id)
+    assert (state.ok, state.failed, state.missing) == (IMAGES, 0, 0)
+
+
+def test_two_that_label_a_chunk_side_by_side_count_each_image_once(night: Night) -> None:
+    """A slow worker holds the whole chunk while another, image by image, has stored half of it."""
+    slow = claim(night.database, night.chunk.id, night.chunk.attempt, "slow")
+    other = claim(night.database, night.chunk.id, night.chunk.attempt, "other")
+    assert slow
+    assert other
+    outcomes = night.process.labeller(night.run).label(night.chunk.images, night.run.roots)
+    for outcome in outcomes[:3]:
+        store_one(night.database, night.run, other, outcome, "other")
+
+    from storage.outcomes import store
+
+    store(night.database, night.run, slow, outcomes, night.process.sample())
+
+    state = progress(night.database, night.run.id)
+    assert (state.ok, state.missing) == (IMAGES, 0)
+
+
+def test_a_time_limit_sends_the_chunk_back_and_blames_nobody(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim(night.database, night.chunk.id, night.chunk.attempt, "killed")
+    labeller = night.process.labeller(night.run)
+
+    def too_slow(_images: Sequence[ChunkImage], _roots: Sequence[str]) -> list[Outcome]:
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr(labeller, "label", too_slow)
+    for _ in range(MAX_SUSPECT_STARTS + 1):
+        with pytest.raises(Reject):
+            night.label()
+    monkeypatch.undo()
+
+    night.label()
+
+    assert set(night.outcomes().values()) == {"ok"}
+
+
+def test_a_run_of_another_database_is_dropped(night: Night) -> None:
+    label_chunk(night.process, 999, 1, 1, [])
+
+    assert night.outcomes() == {}
