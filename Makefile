@@ -2,6 +2,7 @@
 #
 #   make run PHOTOS=<folder>    label the folder, print the report
 #   make test                   run all tests
+#   make bench                  time it beside its peers, and write docs/performance.md (minutes; alone, please)
 #
 # A second call sees from the stamps below that nothing is to be installed.
 
@@ -10,13 +11,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
+PEERS := .venv-peers
+INSTALLED_PEERS := $(PEERS)/.installed
 
 # Weights beside the project serve where no others are named.
 ifneq ($(wildcard ../shared/weights),)
 export NIGHTLABEL_WEIGHTS_DIR ?= $(abspath ../shared/weights)
 endif
 
-.PHONY: run test lint format clean help
+.PHONY: run test bench lint format clean help
 
 help:
 	@sed -n '1,/^$$/p' Makefile | sed 's/^# \{0,1\}//'
@@ -29,6 +32,9 @@ endif
 
 test: $(INSTALLED_DEV)
 	$(BIN)/pytest $(ARGS)
+
+bench: $(INSTALLED_DEV) $(INSTALLED_PEERS)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 lint: $(INSTALLED_DEV)
 	$(BIN)/ruff check .
@@ -50,5 +56,13 @@ $(INSTALLED_DEV): pyproject.toml | $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
+# The peers' own packages, beside the project's torch.
+$(INSTALLED_PEERS): benchmarks/peers/requirements.txt $(INSTALLED)
+	$(PYTHON) -m venv $(PEERS)
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+		> $$($(PEERS)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/project.pth
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(PEERS) $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
