@@ -13,9 +13,6 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from common.errors import UsageError
 
-Precision = Literal["fp32", "bf16", "int8"]
-EngineName = Literal["openvino", "torch"]
-
 ENV_PREFIX = "NIGHTLABEL_"
 #: `--weights random`: an untrained model, for trying things out. Every report says so.
 RANDOM_WEIGHTS = "random"
@@ -119,6 +116,14 @@ class Settings(BaseSettings):
     def soft_time_limit_s(self) -> int:
         """Seconds after which a chunk is asked to end: three quarters of the hard limit."""
         return max(1, self.time_limit_s * 3 // 4)
+
+    @property
+    def max_file_bytes(self) -> int:
+        return self.max_file_mb * 1_000_000
+
+    @property
+    def max_pixels(self) -> int:
+        return self.max_megapixels * 1_000_000
 
     @property
     def worker_count(self) -> int:

@@ -17,7 +17,6 @@ _MAGIC = (
     b"\x89PNG\r\n\x1a\n",
     b"GIF87a",
     b"GIF89a",
-    b"BM",
     b"II*\x00",  # TIFF, little endian
     b"MM\x00*",
     b"II+\x00",  # BigTIFF

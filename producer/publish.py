@@ -8,7 +8,6 @@ down are the same case.
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from storage.database import Database
     from storage.manifest import PublishedChunk
     from storage.records import Run
-
-logger = logging.getLogger(__name__)
 
 #: Chunks that one round publishes: few enough that the caller soon looks at its workers again.
 ROUND_CHUNKS = 64
@@ -83,8 +80,6 @@ class Publisher:
         self._refuse_endless(suspects)
         lost = take_back(self._database, suspects)
         forget(self._app, {tags[_id(chunk)] for chunk in suspects if _id(chunk) in tags})
-        if lost:
-            logger.info("%d chunks were nowhere on the queue or with a worker: they wait again", lost)
         return lost
 
     def _refuse_endless(self, lost: set[PublishedChunk]) -> None:

@@ -45,7 +45,7 @@ def claim(database: Database, chunk_id: int, attempt: int, worker: str) -> Claim
     now = datetime.now(UTC)
     statement = (
         update(chunks)
-        .where(chunks.c.id == chunk_id, chunks.c.attempt == attempt, chunks.c.done_at.is_(None))
+        .where(*_is_open(chunk_id), chunks.c.attempt == attempt)
         .values(starts=chunks.c.starts + 1, started_at=now, worker=worker)
         .returning(chunks.c.starts, chunks.c.published_at, chunks.c.suspect_id, chunks.c.suspect_starts)
     )
@@ -101,17 +101,15 @@ def suspect(database: Database, claimed: Claim, image_id: int) -> None:
     """Note, before it is touched, that this image is labelled alone now: if the worker dies, it was with it."""
     starts = claimed.suspect_starts + 1 if image_id == claimed.suspect_id else 1
     with database.write() as connection:
-        connection.execute(update(chunks).where(*_is_open(claimed)).values(suspect_id=image_id, suspect_starts=starts))
+        connection.execute(
+            update(chunks).where(*_is_open(claimed.chunk_id)).values(suspect_id=image_id, suspect_starts=starts)
+        )
 
 
 def clear_suspicion(database: Database, chunk_id: int) -> None:
     """Note that a start of the chunk ended in good order: no image is to blame."""
     with database.write() as connection:
-        connection.execute(
-            update(chunks)
-            .where(chunks.c.id == chunk_id, chunks.c.done_at.is_(None))
-            .values(suspect_id=None, suspect_starts=0)
-        )
+        connection.execute(update(chunks).where(*_is_open(chunk_id)).values(suspect_id=None, suspect_starts=0))
 
 
 def _store(
@@ -134,7 +132,7 @@ def _store(
     ).one()
     marked = connection.execute(
         update(chunks)
-        .where(*_is_open(claimed))
+        .where(*_is_open(claimed.chunk_id))
         .values(ok=stored - failed, failed=failed, suspect_id=None, suspect_starts=0, **marks)
     )
     if marked.rowcount == 0:
@@ -151,8 +149,8 @@ def _stored(run: Run, chunk_id: int) -> Select[Any]:
     )
 
 
-def _is_open(claimed: Claim) -> tuple[ColumnElement[bool], ...]:
-    return chunks.c.id == claimed.chunk_id, chunks.c.done_at.is_(None)
+def _is_open(chunk_id: int) -> tuple[ColumnElement[bool], ...]:
+    return chunks.c.id == chunk_id, chunks.c.done_at.is_(None)
 
 
 def _row(outcome: Outcome, run: Run, claimed: Claim, worker: str, now: datetime) -> dict[str, Any]:

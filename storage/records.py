@@ -6,11 +6,12 @@ import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from common.settings import RANDOM_WEIGHTS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
 RunState = Literal["scanning", "labelling", "finished"]
@@ -25,6 +26,11 @@ class Preprocessing:
     interpolation: str  #: `bilinear`, `bicubic` or `nearest`
     mean: tuple[float, float, float]  #: of RGB in 0…1
     std: tuple[float, float, float]  #: of RGB in 0…1
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """Return what `asdict` was written from: JSON knows no tuples."""
+        return cls(**{**fields, "mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -193,9 +193,6 @@ def _runs() -> Select[Any]:
 
 
 def _run(row: Row[Any]) -> Run:
-    preprocessing = dict(row.model_preprocessing)
-    preprocessing["mean"] = tuple(preprocessing["mean"])
-    preprocessing["std"] = tuple(preprocessing["std"])
     state: RunState = "labelling" if row.has_open_chunk else "finished"
     return Run(
         id=row.id,
@@ -205,7 +202,7 @@ def _run(row: Row[Any]) -> Run:
             recipe=row.model_recipe,
             weights=row.model_weights,
             precision=row.model_precision,
-            preprocessing=Preprocessing(**preprocessing),
+            preprocessing=Preprocessing.from_json(row.model_preprocessing),
             calibration=row.model_calibration,
         ),
         engine=row.engine,

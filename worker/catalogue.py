@@ -97,14 +97,8 @@ def _read(path: Path) -> dict[str, Any] | None:
     return document
 
 
-def _entry(fields: dict[str, object], categories: dict[str, list[str]]) -> CatalogueEntry:
+def _entry(fields: dict[str, Any], categories: dict[str, list[str]]) -> CatalogueEntry:
     values = dict(fields)
-    preprocessing = dict(values.pop("preprocessing"))  # type: ignore[call-overload]  # JSON that we wrote
-    preprocessing["mean"] = tuple(preprocessing["mean"])
-    preprocessing["std"] = tuple(preprocessing["std"])
-    labels = categories[str(values.pop("categories"))]
-    return CatalogueEntry(
-        preprocessing=Preprocessing(**preprocessing),
-        categories=tuple(labels),
-        **values,  # type: ignore[arg-type]
-    )
+    preprocessing = Preprocessing.from_json(values.pop("preprocessing"))
+    labels = categories[values.pop("categories")]
+    return CatalogueEntry(preprocessing=preprocessing, categories=tuple(labels), **values)

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from worker.reading import ImageFile
 
 LABELS_KEPT = 3
-_BYTES_PER_MB = 1_000_000
 
 
 class _Waiting(NamedTuple):
@@ -45,8 +44,8 @@ class Labeller:
         self._categories = ready.categories
         self._preprocessing = ready.model.preprocessing
         self._batch_size = settings.batch_size
-        self._reader = Reader(settings.max_file_mb * _BYTES_PER_MB)
-        self._max_pixels = settings.max_megapixels * 1_000_000
+        self._reader = Reader(settings.max_file_bytes)
+        self._max_pixels = settings.max_pixels
         self._time_limit_s = settings.soft_time_limit_s
 
     def label(self, images: Sequence[ChunkImage], roots: Sequence[str]) -> list[Outcome]:

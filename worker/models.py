@@ -69,7 +69,7 @@ def quantise_for(settings: Settings, sample: Callable[[], Sequence[str]], *, ane
     prepare(model, path, settings.cache_dir)
     found = None if anew else find_quantised(model, settings.cache_dir)
     if found is None:
-        limits = {"max_bytes": settings.max_file_mb * 1_000_000, "max_pixels": settings.max_megapixels * 1_000_000}
+        limits = {"max_bytes": settings.max_file_bytes, "max_pixels": settings.max_pixels}
         found = quantise(model, settings.cache_dir, sample(), anew=anew, **limits)
     _refuse_disagreement(found, settings)
     return found

@@ -213,7 +213,7 @@ def _main(command: str, arguments: dict[str, Any]) -> None:
 
 
 def _model(fields: dict[str, Any]) -> Model:
-    return Model(**fields | {"preprocessing": Preprocessing(**fields["preprocessing"])})
+    return Model(**fields | {"preprocessing": Preprocessing.from_json(fields["preprocessing"])})
 
 
 if __name__ == "__main__":

@@ -78,8 +78,10 @@ def choose_precision(wanted: str, engine: str) -> str:
     """
     if wanted == INT8 and engine != "openvino":
         raise ModelError("int8 runs on OpenVINO only. Use --engine openvino, or --precision fp32.")
-    if wanted in ("fp32", INT8) or (wanted == "auto" and engine == "torch" and not has_cuda()):
-        return INT8 if wanted == INT8 else "fp32"
+    if wanted in ("fp32", INT8):
+        return wanted
+    if wanted == "auto" and engine == "torch" and not has_cuda():
+        return "fp32"
     if engine == "torch":
         return "bf16"  # torch computes in it everywhere, though not everywhere faster
     from worker.engines.openvino import NO_BF16, cpu_has_bf16
