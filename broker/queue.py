@@ -6,7 +6,7 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from kombu.exceptions import OperationalError
+from kombu.exceptions import BatchPublishError, OperationalError
 from redis.exceptions import RedisError
 
 from broker.app import QUEUE
@@ -27,8 +27,10 @@ def translated(app: Celery) -> Iterator[None]:
     """Turn every error that means «no Redis» into one sentence."""
     try:
         yield
-    except (OperationalError, RedisError, OSError) as error:
-        reason = str(error).strip() or type(error).__name__
+    except (BatchPublishError, OperationalError, RedisError, OSError) as error:
+        # Of a batch, kombu says only that it failed; Redis said why.
+        cause = error.__cause__ if isinstance(error, BatchPublishError) else error
+        reason = str(cause).strip() or type(cause).__name__
         raise BrokerError(
             f"Redis at {redact(app.conf.broker_url)} does not take messages: {reason}."
             " Is NIGHTLABEL_BROKER_URL right, and is the server up?"

@@ -260,7 +260,7 @@ class Follower:
             sentence = self.workers.keep_alive(state.chunks_done)
             if sentence:
                 self._display.note(f"{sentence}.")
-        if self._quiet.is_quiet(state.chunks_done, depth(self._app)):
+        if not published and self._quiet.is_quiet(state.chunks_done, depth(self._app)):
             lost = self._publisher.reconcile()
             if lost:
                 self._display.note(f"{lost} chunks got lost with a worker or on the way; they are published again.")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from common.errors import ArchiveError
 from producer.formats import begins_like_one, has_image_suffix
-from storage.records import ImageRef
+from storage.records import ImageRef, mtime_ns_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -96,7 +96,7 @@ def scan(
     for root in roots:
         if os.path.isfile(root):
             status = os.stat(root)
-            yield ImageRef(root, status.st_size, status.st_mtime_ns)
+            yield ImageRef(root, status.st_size, mtime_ns_of(status))
         else:
             yield from _walk(root, wanted, unwanted, counts, is_stopped)
 
@@ -181,7 +181,7 @@ def _image(entry: os.DirEntry[str], root: str, counts: ScanCounts) -> ImageRef |
         logger.warning("%s cannot be read: %s", entry.path, error.strerror)
         counts.unreadable += 1
         return None
-    return ImageRef(entry.path, status.st_size, status.st_mtime_ns)
+    return ImageRef(entry.path, status.st_size, mtime_ns_of(status))
 
 
 def _leads_to_file_inside(path: str, root: str) -> bool:

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import URL, Connection, Engine, Executable, create_engine, event, make_url, text
+from sqlalchemy import (
+    ARRAY,
+    URL,
+    Connection,
+    Engine,
+    Executable,
+    create_engine,
+    event,
+    func,
+    literal,
+    make_url,
+    select,
+    text,
+    type_coerce,
+)
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from common.errors import DatabaseBusyError, DatabaseError, UsageError
 from common.settings import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from sqlalchemy import Table
+    from sqlalchemy import FromClause, Insert, Table
+    from sqlalchemy.types import TypeEngine
 
 #: A writer waits this long for another one. A chunk's transaction takes milliseconds, a migration seconds.
 SQLITE_BUSY_TIMEOUT_S = 30
@@ -86,12 +102,29 @@ class Database:
         """Return an INSERT that leaves a row alone where the `key` is there already."""
         return self._insert(table).on_conflict_do_nothing(index_elements=list(key))  # type: ignore[no-any-return]
 
-    def upsert(self, table: Table, key: tuple[str, ...], update: tuple[str, ...]) -> Executable:
+    def upsert(self, table: Table, key: tuple[str, ...], update: tuple[str, ...]) -> Insert:
         """Return an INSERT that updates the `update` columns where the `key` is there already."""
         insert = self._insert(table)
         return insert.on_conflict_do_update(  # type: ignore[no-any-return]
             index_elements=list(key), set_={name: insert.excluded[name] for name in update}
         )
+
+    def table_of(self, columns: Mapping[str, TypeEngine[Any]], rows: Sequence[Sequence[Any]]) -> FromClause:
+        """Return these rows as a table to select from, sent in one parameter: as JSON, or as an array a column.
+
+        A parameter a value costs the driver and SQLAlchemy more than the database's own work on a row.
+        Sources: https://sqlite.org/json1.html#jeach; PostgreSQL's manual, «unnest».
+        """
+        if self.is_sqlite:
+            each = func.json_each(json.dumps(rows, ensure_ascii=False)).table_valued("value")
+            values = (
+                type_coerce(func.json_extract(each.c.value, f"$[{place}]"), kind).label(name)
+                for place, (name, kind) in enumerate(columns.items())
+            )
+            return select(*values).subquery()
+        columnwise = zip(zip(*rows, strict=True), columns.values(), strict=True)
+        arrays = (literal(list(values), ARRAY(kind)) for values, kind in columnwise)
+        return func.unnest(*arrays).table_valued(*columns).render_derived()
 
     def close(self) -> None:
         self._engine.dispose()

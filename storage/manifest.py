@@ -7,21 +7,25 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, insert, select, update
+from sqlalchemy import BigInteger, Text, and_, bindparam, insert, literal, literal_column, select, update
 
 from storage.records import Chunk, ChunkImage, ImageRef, shown
 from storage.tables import FAILED, chunks, images, manifest, outcomes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, FromClause, Select
+    from sqlalchemy.types import TypeEngine
 
     from storage.database import Database
     from storage.records import Run
 
-#: `images.path` and `images.path_bytes`, which together name a file.
-StoredPath = tuple[str, bytes]
+#: `images.path` and `images.path_hex`, which together name a file.
+StoredPath = tuple[str, str]
+
+_REF: dict[str, TypeEngine[Any]] = {"path": Text(), "path_hex": Text(), "size": BigInteger(), "mtime_ns": BigInteger()}
+_PLACE: dict[str, TypeEngine[Any]] = {"image_id": BigInteger(), "chunk_id": BigInteger()}
 
 #: Rows that one page of a long SELECT brings into memory.
 PAGE_ROWS = 1000
@@ -45,23 +49,17 @@ def add_images(database: Database, run: Run, refs: Sequence[ImageRef], *, chunk_
     """Add to the run's manifest, in one transaction, those of `refs` that have no outcome yet.
 
     An image that the manifest already holds is not added again unless it has changed since it was labelled.
-    At most 1,000 `refs` a call: each binds four parameters of one statement.
     """
     wanted = {_stored_path(ref.path): ref for ref in refs}
     up_to_date = 0
     with database.write() as connection:
         moved: Counter[tuple[int, str]] = Counter()
-        for row in _known(connection, run, [path for path, _ in wanted]):
-            ref = wanted.get((row.path, row.path_bytes))
-            if ref is None:
-                continue  # another file, whose undecodable name is shown alike
-            fresh = (row.outcome_size, row.outcome_mtime_ns) == (ref.size, ref.mtime_ns)
-            is_open = row.chunk_id is not None and row.done_at is None
-            if is_open or (fresh and (row.chunk_id is not None or not relabel)):
-                del wanted[row.path, row.path_bytes]
-                up_to_date += row.chunk_id is None
-            elif row.chunk_id is not None:
-                moved[row.chunk_id, row.status] += 1
+        for path, path_hex, is_fresh, chunk_id, is_open, status in _known(database, connection, run, wanted):
+            if is_open or (is_fresh and (chunk_id is not None or not relabel)):
+                del wanted[path, path_hex]
+                up_to_date += chunk_id is None
+            elif chunk_id is not None:
+                moved[chunk_id, status] += 1
         if wanted:
             _leave_chunks(connection, moved)
             _put_into_chunks(database, connection, run.id, _image_ids(database, connection, wanted), chunk_size)
@@ -94,13 +92,13 @@ def take_waiting(database: Database, run_id: int, limit: int) -> list[Chunk]:
         attempt_of = {row.id: row.attempt for row in attempts}
         members: dict[int, list[ChunkImage]] = {chunk_id: [] for chunk_id in ids}
         rows = connection.execute(
-            select(manifest.c.chunk_id, images.c.id, images.c.path, images.c.path_bytes)
+            select(manifest.c.chunk_id, images.c.id, images.c.path, images.c.path_hex)
             .join(images, images.c.id == manifest.c.image_id)
             .where(manifest.c.chunk_id.in_(ids))
             .order_by(manifest.c.chunk_id, images.c.id)
-        )
-        for row in rows:
-            members[row.chunk_id].append(ChunkImage(row.id, _path(row.path, row.path_bytes)))
+        ).all()
+        for chunk_id, image_id, path, path_hex in rows:
+            members[chunk_id].append(ChunkImage(image_id, _path(path, path_hex)))
     return [
         Chunk(id=chunk_id, run_id=run_id, attempt=attempt_of[chunk_id], images=tuple(members[chunk_id]))
         for chunk_id in ids
@@ -150,7 +148,7 @@ def failed_images(database: Database, run_id: int, kinds: Sequence[str]) -> Iter
     last = 0
     while True:
         query = (
-            select(images.c.id, images.c.path, images.c.path_bytes, images.c.size, images.c.mtime_ns)
+            select(images.c.id, images.c.path, images.c.path_hex, images.c.size, images.c.mtime_ns)
             .join(outcomes, outcomes.c.image_id == images.c.id)
             .where(outcomes.c.run_id == run_id, outcomes.c.error_kind.is_not(None), images.c.id > last)
             .order_by(images.c.id)
@@ -163,53 +161,68 @@ def failed_images(database: Database, run_id: int, kinds: Sequence[str]) -> Iter
         if not rows:
             return
         last = rows[-1].id
-        yield [ImageRef(_path(row.path, row.path_bytes), row.size, row.mtime_ns) for row in rows]
+        yield [ImageRef(_path(row.path, row.path_hex), row.size, row.mtime_ns) for row in rows]
 
 
-def _known(connection: Connection, run: Run, paths: Sequence[str]) -> Sequence[Any]:
-    """What the database knows of these paths: the image, its outcome for the model, its place in the run."""
+def _known(
+    database: Database, connection: Connection, run: Run, wanted: Mapping[StoredPath, ImageRef]
+) -> Sequence[Any]:
+    """Return, of each image that is known: its name, whether its outcome is that of this size and mtime, its chunk in
+    the run, whether that is open, and the outcome's status.
+    """
+    refs = _refs(database, wanted)
     return connection.execute(
         select(
-            images.c.path,
-            images.c.path_bytes,
-            outcomes.c.size.label("outcome_size"),
-            outcomes.c.mtime_ns.label("outcome_mtime_ns"),
-            outcomes.c.status,
+            refs.c.path,
+            refs.c.path_hex,
+            and_(outcomes.c.size == refs.c.size, outcomes.c.mtime_ns == refs.c.mtime_ns),
             manifest.c.chunk_id,
-            chunks.c.done_at,
+            and_(chunks.c.id.is_not(None), chunks.c.done_at.is_(None)),
+            outcomes.c.status,
         )
+        .select_from(refs)
+        .join(images, and_(images.c.path == refs.c.path, images.c.path_hex == refs.c.path_hex))
         .outerjoin(outcomes, and_(outcomes.c.image_id == images.c.id, outcomes.c.model_id == run.model_id))
         .outerjoin(manifest, and_(manifest.c.run_id == run.id, manifest.c.image_id == images.c.id))
         .outerjoin(chunks, chunks.c.id == manifest.c.chunk_id)
-        .where(images.c.path.in_(paths))
     ).all()
 
 
-def _image_ids(database: Database, connection: Connection, wanted: dict[StoredPath, ImageRef]) -> list[int]:
+def _refs(database: Database, wanted: Mapping[StoredPath, ImageRef]) -> FromClause:
+    return database.table_of(_REF, [(*name, ref.size, ref.mtime_ns) for name, ref in wanted.items()])
+
+
+def _image_ids(database: Database, connection: Connection, wanted: Mapping[StoredPath, ImageRef]) -> list[int]:
     """Return the ids of the images in the order of `wanted`, whose rows are made or brought up to date."""
-    upsert: Any = database.upsert(images, ("path", "path_bytes"), ("size", "mtime_ns"))
     rows = connection.execute(
-        upsert.returning(images.c.id, images.c.path, images.c.path_bytes),
-        [
-            {"path": path, "path_bytes": raw, "size": ref.size, "mtime_ns": ref.mtime_ns}
-            for (path, raw), ref in wanted.items()
-        ],
-    )
-    id_of = {(row.path, row.path_bytes): row.id for row in rows}
-    return [id_of[key] for key in wanted]
+        database.upsert(images, ("path", "path_hex"), ("size", "mtime_ns"))
+        .from_select(list(_REF), _all_of(_refs(database, wanted)))
+        .returning(images.c.path, images.c.path_hex, images.c.id)
+    ).all()
+    id_of = {(path, path_hex): image_id for path, path_hex, image_id in rows}
+    return [id_of[name] for name in wanted]
 
 
 def _put_into_chunks(
     database: Database, connection: Connection, run_id: int, image_ids: Sequence[int], chunk_size: int
 ) -> None:
-    rows = []
-    for start in range(0, len(image_ids), chunk_size):
-        members = image_ids[start : start + chunk_size]
-        chunk_id = connection.execute(
-            insert(chunks).values(run_id=run_id, images=len(members), attempt=0, starts=0, suspect_starts=0)
-        ).inserted_primary_key[0]  # type: ignore[index]  # an INSERT of one row has one
-        rows += [{"run_id": run_id, "image_id": image_id, "chunk_id": chunk_id} for image_id in members]
-    connection.execute(database.upsert(manifest, ("run_id", "image_id"), ("chunk_id",)), rows)
+    groups = [image_ids[start : start + chunk_size] for start in range(0, len(image_ids), chunk_size)]
+    chunk_ids = connection.execute(
+        insert(chunks).returning(chunks.c.id, sort_by_parameter_order=True),
+        [{"run_id": run_id, "images": len(group), "attempt": 0, "starts": 0, "suspect_starts": 0} for group in groups],
+    ).scalars()
+    places = database.table_of(
+        _PLACE, [(image_id, chunk_id) for chunk_id, group in zip(chunk_ids, groups, strict=True) for image_id in group]
+    )
+    rows = _all_of(places).add_columns(literal(run_id, BigInteger()))
+    connection.execute(
+        database.upsert(manifest, ("run_id", "image_id"), ("chunk_id",)).from_select([*_PLACE, "run_id"], rows)
+    )
+
+
+def _all_of(table: FromClause) -> Select[Any]:
+    # WHERE: without it, SQLite takes an upsert's ON CONFLICT for a join's ON. https://sqlite.org/lang_upsert.html
+    return select(*table.c).where(literal_column("true"))
 
 
 def _leave_chunks(connection: Connection, moved: Counter[tuple[int, str]]) -> None:
@@ -228,13 +241,13 @@ def _leave_chunks(connection: Connection, moved: Counter[tuple[int, str]]) -> No
 
 
 def _stored_path(path: str) -> StoredPath:
-    """Return the text that `images.path` holds, and the name's own bytes where they are not UTF-8."""
+    """Return the text that `images.path` holds, and the name's own bytes in hexadecimal where they are not UTF-8."""
     try:
         path.encode()
     except UnicodeEncodeError:
-        return shown(path), os.fsencode(path)
-    return path, b""
+        return shown(path), os.fsencode(path).hex()
+    return path, ""
 
 
-def _path(stored: str, raw: bytes) -> str:
-    return os.fsdecode(raw) if raw else stored
+def _path(stored: str, path_hex: str) -> str:
+    return os.fsdecode(bytes.fromhex(path_hex)) if path_hex else stored

@@ -64,6 +64,11 @@ def shown(path: str) -> str:
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
+def mtime_ns_of(status: os.stat_result) -> int:
+    """Return a file's mtime in nanoseconds, as far as the 64 bits of a column hold it: from 1677 to 2262."""
+    return max(-(2**63), min(status.st_mtime_ns, 2**63 - 1))
+
+
 class ImageRef(NamedTuple):
     """A file that a scan found."""
 

@@ -14,7 +14,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     String,
     Table,
@@ -82,11 +81,11 @@ images = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("path", Text, nullable=False),
-    #: The name's own bytes, only where they are not UTF-8; `path` then shows them as `\xNN`. Else empty.
-    Column("path_bytes", LargeBinary, nullable=False),
+    #: The name's own bytes in hexadecimal, only where they are not UTF-8; `path` then shows them as `\xNN`. Else empty.
+    Column("path_hex", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("mtime_ns", BigInteger, nullable=False),
-    UniqueConstraint("path", "path_bytes"),
+    UniqueConstraint("path", "path_hex"),
 )
 
 chunks = Table(

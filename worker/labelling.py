@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from celery.exceptions import SoftTimeLimitExceeded
 
-from storage.records import Outcome
+from storage.records import Outcome, mtime_ns_of
 from worker.decoding import decode
 from worker.engines import load_engine
 from worker.failures import FailureKind, ImageError
@@ -120,4 +120,4 @@ def failed(image: ChunkImage, kind: FailureKind, message: str, file: ImageFile |
         status = os.stat(image.path)
     except OSError:
         return outcome
-    return replace(outcome, size=status.st_size, mtime_ns=status.st_mtime_ns)
+    return replace(outcome, size=status.st_size, mtime_ns=mtime_ns_of(status))

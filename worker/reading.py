@@ -16,6 +16,7 @@ from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from storage.records import mtime_ns_of
 from worker.failures import FailureKind, ImageError
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def read_image(path: str, roots: Sequence[str], max_bytes: int) -> ImageFile:
         raise ImageError(kind, error.strerror or str(error)) from None
     except MemoryError:
         raise ImageError(FailureKind.TOO_LARGE, "not enough memory to read it") from None
-    return ImageFile(data, status.st_size, status.st_mtime_ns, (perf_counter() - started) * 1000)
+    return ImageFile(data, status.st_size, mtime_ns_of(status), (perf_counter() - started) * 1000)
 
 
 def _check(descriptor: int, status: os.stat_result, path: str, roots: Sequence[str], max_bytes: int) -> None:

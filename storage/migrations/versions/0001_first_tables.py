@@ -75,10 +75,10 @@ def _create_images_and_manifest() -> None:
         "images",
         sa.Column("id", Id, primary_key=True),
         sa.Column("path", sa.Text, nullable=False),
-        sa.Column("path_bytes", sa.LargeBinary, nullable=False),
+        sa.Column("path_hex", sa.Text, nullable=False),
         sa.Column("size", sa.BigInteger, nullable=False),
         sa.Column("mtime_ns", sa.BigInteger, nullable=False),
-        sa.UniqueConstraint("path", "path_bytes"),
+        sa.UniqueConstraint("path", "path_hex"),
     )
     op.create_table(
         "chunks",

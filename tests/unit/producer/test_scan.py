@@ -20,6 +20,13 @@ def test_an_image_is_found_with_its_size_and_its_time(root: Path) -> None:
     assert ref == (str(root / "cat.png"), len(PICTURE), 1_700_000_000_123_456_789)
 
 
+def test_a_time_that_no_column_holds_is_the_last_one_that_it_does(root: Path) -> None:
+    put(root, "from-the-future.jpg")
+    os.utime(root / "from-the-future.jpg", ns=(0, 13_000_000_000 * 10**9))  # the year 2381: ext4 knows it
+    (ref,) = scan([str(root)], counts=ScanCounts())
+    assert ref.mtime_ns == 2**63 - 1
+
+
 def test_folders_are_walked_in_the_order_of_their_names_after_their_own_files(root: Path) -> None:
     put(root, "b/2.jpg", "b/1.jpg", "a/z/1.jpg", "a/1.jpg", "c.jpg", "B.jpg")
     assert found(root) == ["B.jpg", "c.jpg", "a/1.jpg", "a/z/1.jpg", "b/1.jpg", "b/2.jpg"]

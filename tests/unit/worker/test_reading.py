@@ -46,6 +46,11 @@ def test_a_file_of_the_archive_is_read(root: Path) -> None:
     assert content(root / "photo.jpg", root) == CONTENT
 
 
+def test_a_time_that_no_column_holds_is_the_one_that_the_scan_gives(root: Path) -> None:
+    os.utime(root / "photo.jpg", ns=(0, 13_000_000_000 * 10**9))  # the year 2381: ext4 knows it
+    assert read_image(str(root / "photo.jpg"), [str(root)], MAX_BYTES).mtime_ns == 2**63 - 1
+
+
 def test_the_version_of_a_file_is_its_size_and_mtime(root: Path) -> None:
     os.utime(root / "photo.jpg", ns=(1, 1_700_000_000_123_456_789))
 
