@@ -127,7 +127,7 @@ def quantise_on(settings: Settings, paths: Sequence[str], *, anew: bool = False)
 
     def draw() -> list[str]:
         found = scan(roots, settings.include, settings.exclude, counts=ScanCounts())
-        return sample(found, 2 * MAX_CALIBRATION_IMAGES, SAMPLE_S)
+        return [ref.path for ref in sample(found, 2 * MAX_CALIBRATION_IMAGES, SAMPLE_S).refs]
 
     return quantise_for(settings, draw, anew=anew)
 

@@ -12,7 +12,7 @@ from storage.runs import begin_scan, mark_scanned
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from common.settings import Settings
     from storage.database import Database
@@ -34,8 +34,16 @@ class Enqueued:
     scan: ScanCounts = field(default_factory=ScanCounts)
 
 
-def write_manifest(database: Database, run: Run, settings: Settings, enqueued: Enqueued, stop: threading.Event) -> None:
-    """Scan the run's roots and add their images to its manifest, counting into `enqueued` as it goes.
+def write_manifest(
+    database: Database,
+    run: Run,
+    settings: Settings,
+    enqueued: Enqueued,
+    stop: threading.Event,
+    *,
+    refs: Iterable[ImageRef] | None = None,
+) -> None:
+    """Add to the run's manifest the images `refs`, or what a scan of its roots finds, counting into `enqueued`.
 
     Raises:
         ArchiveError: a root is gone or cannot be read.
@@ -43,9 +51,10 @@ def write_manifest(database: Database, run: Run, settings: Settings, enqueued: E
 
     """
     begin_scan(database, run.id)
-    found = scan(run.roots, settings.include, settings.exclude, counts=enqueued.scan, is_stopped=stop.is_set)
+    if refs is None:
+        refs = scan(run.roots, settings.include, settings.exclude, counts=enqueued.scan, is_stopped=stop.is_set)
     chunk_size = FIRST_CHUNK_SIZE
-    for batch in _batches(found):
+    for batch in _batches(iter(refs)):
         if stop.is_set():
             return
         chunk_size = min(chunk_size, settings.chunk_size)

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from common.errors import ArchiveError
 from producer.formats import begins_like_one, has_image_suffix
@@ -101,23 +101,34 @@ def scan(
             yield from _walk(root, wanted, unwanted, counts, is_stopped)
 
 
-def sample(refs: Iterator[ImageRef], count: int, budget_s: float) -> list[str]:
-    """Return the paths of up to `count` images, drawn evenly from those that a scan finds within `budget_s` seconds.
+class Sample(NamedTuple):
+    """Some of the images of an archive."""
+
+    refs: list[ImageRef]
+    found: int  #: images that they were drawn from
+    is_whole: bool  #: those are all that there are
+
+
+def sample(refs: Iterator[ImageRef], count: int, budget_s: float) -> Sample:
+    """Return up to `count` images, drawn evenly from those that a scan finds within `budget_s` seconds.
 
     The draw is the same each time. Source: Vitter's reservoir sampling, algorithm R.
     """
     draw = random.Random(0)  # noqa: S311 - a sample, not a secret
-    kept: list[str] = []
+    kept: list[ImageRef] = []
+    found = 0
+    is_whole = True
     deadline = time.monotonic() + budget_s
-    for number, ref in enumerate(refs):
+    for found, ref in enumerate(refs, start=1):
         if len(kept) < count:
-            kept.append(ref.path)
-        elif (place := draw.randrange(number + 1)) < count:
-            kept[place] = ref.path
+            kept.append(ref)
+        elif (place := draw.randrange(found)) < count:
+            kept[place] = ref
         if time.monotonic() > deadline:
+            is_whole = next(refs, None) is None
             break
     draw.shuffle(kept)
-    return kept
+    return Sample(kept, found, is_whole)
 
 
 def _walk(

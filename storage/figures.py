@@ -37,6 +37,14 @@ def percentiles(database: Database, run_id: int, stage: str) -> Percentiles | No
     return Percentiles(p50=value_at[ranks[0]], p95=value_at[ranks[1]], p99=value_at[ranks[2]])
 
 
+def mean_stages(database: Database, run_id: int) -> dict[str, float]:
+    """Return, of each stage that was measured, its mean in milliseconds over the run's images."""
+    means = [func.avg(outcomes.c[f"{stage}_ms"]) for stage in STAGES]
+    with database.read() as connection:
+        row = connection.execute(select(*means).where(outcomes.c.run_id == run_id)).one()
+    return {stage: mean for stage, mean in zip(STAGES, row, strict=True) if mean is not None}
+
+
 def chunk_timings(database: Database, run_id: int) -> list[ChunkTiming]:
     """Return the run's finished chunks in the order in which they ended."""
     query = (

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from common.errors import ArchiveError
-from producer.scan import ScanCounts, scan
+from producer.scan import ScanCounts, sample, scan
+from storage.records import ImageRef
 from tests.unit.producer.archives import PICTURE, counted, found, put
 from tests.unit.storage.privileges import without_privileges
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def test_an_image_is_found_with_its_size_and_its_time(root: Path) -> None:
@@ -123,3 +128,24 @@ def test_a_fifo_is_never_waited_for(root: Path) -> None:
 def test_a_folder_called_like_an_image_is_a_folder(root: Path) -> None:
     put(root, "x.jpg/1.jpg")
     assert found(root) == ["x.jpg/1.jpg"]
+
+
+def _refs(count: int) -> Iterator[ImageRef]:
+    return (ImageRef(f"/photos/{number}.jpg", number, 1) for number in range(count))
+
+
+def test_a_sample_of_a_small_archive_is_all_of_it() -> None:
+    drawn = sample(_refs(5), 10, 60)
+    assert (sorted(drawn.refs), drawn.found, drawn.is_whole) == (sorted(_refs(5)), 5, True)
+
+
+def test_a_sample_of_a_large_archive_is_drawn_from_all_over_it() -> None:
+    drawn = sample(_refs(10_000), 1000, 60)
+    assert (len(set(drawn.refs)), drawn.found, drawn.is_whole) == (1000, 10_000, True)
+    assert sum(ref.size for ref in drawn.refs) / 1000 == pytest.approx(5000, rel=0.05)
+
+
+def test_a_sample_says_when_its_time_was_up_before_the_archive() -> None:
+    drawn = sample(_refs(10), 10, 0)
+    assert (len(drawn.refs), drawn.found, drawn.is_whole) == (1, 1, False)
+    assert sample(_refs(1), 10, 0).is_whole

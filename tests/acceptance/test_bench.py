@@ -1,0 +1,107 @@
+"""`nightlabel bench`: figures of this machine and these photos, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+import nightlabel.bench
+from common.errors import ArchiveError
+from nightlabel.bench import bench
+from storage.records import ImageRef
+from worker.engines.openvino import cpu_has_bf16
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from common.settings import Settings
+    from tests.command import Nightlabel
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure for moments: what is measured is not at stake here, but that it is."""
+    monkeypatch.setattr(nightlabel.bench, "DECODING_S", 0.2)
+    monkeypatch.setattr(nightlabel.bench, "INFERENCE_S", 0.2)
+    monkeypatch.setattr(nightlabel.bench, "SYSTEM_S", 2.0)
+
+
+@pytest.fixture
+def few(photos: Path, tmp_path: Path) -> Path:
+    """An archive of three photos, one of them damaged."""
+    folder = tmp_path / "few"
+    folder.mkdir()
+    for photo in sorted(photos.glob("*.jpg"))[:2]:
+        shutil.copy(photo, folder)
+    (folder / "damaged.jpg").write_bytes(b"\xff\xd8\xff and nothing of a picture")
+    return folder
+
+
+def test_every_part_is_measured_and_the_night_foretold(photos: Path, settings: Settings) -> None:
+    said: list[str] = []
+    measured = bench(settings.model_copy(update={"workers": 2}), [str(photos)], said.append)
+
+    assert (measured.images, measured.is_whole, measured.unlabelled) == (125, True, 0)
+    assert measured.read_ms > 0
+    assert measured.decode_ms > 0
+    assert measured.mean_megapixels == pytest.approx(0.2, abs=0.1)
+    assert isinstance(measured.inference["fp32"], float)
+    assert isinstance(measured.inference["bf16"], float) == cpu_has_bf16()
+    assert [speed.workers for speed in measured.system] == [1, 2]
+    assert all(speed.images >= 64 and speed.images_per_second > 0 for speed in measured.system)
+    assert all(speed.worker_rss_mb > 50 for speed in measured.system)
+    assert all(0.5 < speed.decode_share + speed.infer_share < 1.02 for speed in measured.system)
+    assert measured.forecast_s == pytest.approx(125 / measured.best.images_per_second)
+    text = "\n".join(said)
+    assert "125 images" in text
+    assert "2 workers" in text
+    assert "a worker's time: decode" in text
+
+
+def test_a_small_archive_with_a_damaged_file_is_measured_over_and_over(few: Path, settings: Settings) -> None:
+    measured = bench(settings.model_copy(update={"workers": 1}), [str(few)], lambda _line: None)
+    assert measured.images == 3
+    assert measured.sampled > 3
+    assert 0 < measured.unlabelled < measured.sampled
+    assert measured.system[0].images >= 64
+
+
+def test_an_archive_without_a_picture_is_refused_with_a_reason(tmp_path: Path, settings: Settings) -> None:
+    (tmp_path / "damaged.jpg").write_bytes(b"\xff\xd8\xff and nothing of a picture")
+    with pytest.raises(ArchiveError, match=r"None of \d+ images could be decoded"):
+        bench(settings, [str(tmp_path)], lambda _line: None)
+
+
+def test_other_spellings_of_a_path_lead_to_the_same_file(few: Path) -> None:
+    path = str(few / "damaged.jpg")
+    source = nightlabel.bench._endless([ImageRef(path, 1, 1)])
+    spellings = [next(source).path for _ in range(4)]
+    assert len(set(spellings)) == 4
+    assert all(os.path.samefile(spelling, path) for spelling in spellings)
+
+
+@pytest.mark.parametrize(("most", "counts"), [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8])])
+def test_workers_are_doubled_up_to_as_many_as_a_run_would_use(most: int, counts: list[int]) -> None:
+    assert nightlabel.bench._worker_counts(most) == counts
+
+
+def test_the_command_prints_json_and_keeps_nothing(nightlabel: Nightlabel, few: Path) -> None:
+    done = nightlabel("bench", few, "--workers", 1, "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["images"] == 3
+    assert figures["forecast_s"] > 0
+    assert figures["inference"]["fp32"] > 0
+    assert figures["inference"]["int8"] is None  # not quantised
+    assert "1 worker " in done.stderr
+    assert not nightlabel.database.exists()
+
+
+def test_a_missing_folder_is_named_at_once(nightlabel: Nightlabel) -> None:
+    done = nightlabel("bench", "/no/such/folder")
+    assert done.returncode == ArchiveError.exit_status
+    assert "/no/such/folder" in done.stderr
