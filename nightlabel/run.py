@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from storage.records import Run
     from worker.quantise import Quantised
 
-#: Seconds between two looks at a run that has nothing to publish.
+#: Seconds between two looks at a run.
 _POLL_S = 0.2
 #: Seconds that the scan is given to notice that it is to stop.
 _STOP_S = 5.0
@@ -175,6 +175,7 @@ class Follower:
         self._quiet = QuietWatch()
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._heard_at = 0.0
+        self._look_at = 0.0
         self._told = False
         self.redis: PrivateRedis | None = None
         self.workers: LocalWorkers | None = None
@@ -244,10 +245,13 @@ class Follower:
     def _step(self, *, until_published: bool) -> bool:
         """Do what there is to do now; return whether the run has come to its end."""
         published = self._publisher.publish_waiting()
-        scanned = self._manifest.is_complete  # before the counting: afterwards it may be complete, and not counted
         begun = time.monotonic()
+        if published and begun < self._look_at:
+            return False
+        scanned = self._manifest.is_complete  # before the counting: afterwards it may be complete, and not counted
         state = progress(self._database, self._run.id)
-        took = time.monotonic() - begun
+        pause = min(max(_POLL_S, (time.monotonic() - begun) * _LOOKING_SHARE), FOLLOW_EVERY_S)
+        self._look_at = time.monotonic() + pause
         self._display.update(state, scanning=not scanned)
         if scanned:
             self._tell_left_out()
@@ -265,7 +269,7 @@ class Follower:
             if lost:
                 self._display.note(f"{lost} chunks got lost with a worker or on the way; they are published again.")
         if not published:
-            time.sleep(min(max(_POLL_S, took * _LOOKING_SHARE), FOLLOW_EVERY_S))
+            time.sleep(pause)
         return False
 
     def _tell_left_out(self) -> None:

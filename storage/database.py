@@ -6,6 +6,7 @@ import json
 import sqlite3
 import time
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -14,10 +15,12 @@ from sqlalchemy import (
     Connection,
     Engine,
     Executable,
+    Text,
+    bindparam,
     create_engine,
     event,
     func,
-    literal,
+    literal_column,
     make_url,
     select,
     text,
@@ -29,10 +32,9 @@ from common.errors import DatabaseBusyError, DatabaseError, UsageError
 from common.settings import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import FromClause, Insert, Table
-    from sqlalchemy.types import TypeEngine
 
 #: A writer waits this long for another one. A chunk's transaction takes milliseconds, a migration seconds.
 SQLITE_BUSY_TIMEOUT_S = 30
@@ -63,6 +65,7 @@ class Database:
         try:
             self.url: URL = make_url(url)
             self._engine = _create_engine(self.url)
+            self._upsert_rows = cache(self._build_upsert_rows)  # building it takes longer than running it
         except (ArgumentError, ValueError, ImportError) as error:
             reason = redact(str(error).splitlines()[0].replace(url, redact(url)))
             raise UsageError(f"NIGHTLABEL_DATABASE_URL = {redact(url)!r} is no URL to connect to: {reason}.") from None
@@ -102,32 +105,64 @@ class Database:
         """Return an INSERT that leaves a row alone where the `key` is there already."""
         return self._insert(table).on_conflict_do_nothing(index_elements=list(key))  # type: ignore[no-any-return]
 
-    def upsert(self, table: Table, key: tuple[str, ...], update: tuple[str, ...]) -> Insert:
-        """Return an INSERT that updates the `update` columns where the `key` is there already."""
-        insert = self._insert(table)
-        return insert.on_conflict_do_update(  # type: ignore[no-any-return]
-            index_elements=list(key), set_={name: insert.excluded[name] for name in update}
-        )
+    def upsert_rows(
+        self,
+        connection: Connection,
+        table: Table,
+        key: tuple[str, ...],
+        update: tuple[str, ...],
+        columns: tuple[str, ...],
+        rows: Sequence[Sequence[Any]],
+        **shared: Any,  # noqa: ANN401 - values of columns
+    ) -> None:
+        """Insert rows, one or more, each with the `columns` as given and with the `shared` values.
 
-    def table_of(self, columns: Mapping[str, TypeEngine[Any]], rows: Sequence[Sequence[Any]]) -> FromClause:
-        """Return these rows as a table to select from, sent in one parameter: as JSON, or as an array a column.
-
-        A parameter a value costs the driver and SQLAlchemy more than the database's own work on a row.
-        Sources: https://sqlite.org/json1.html#jeach; PostgreSQL's manual, «unnest».
+        Where the `key` is there already, the `update` columns are updated.
         """
+        statement = self._upsert_rows(table, key, update, columns, tuple(shared))
+        connection.execute(statement, {**self.bound(columns, rows), **shared})
+
+    def table_of(self, table: Table, columns: tuple[str, ...]) -> FromClause:
+        """Return rows of numbers and texts, with some of a table's columns, as something to select from.
+
+        `bound` gives the parameter in which they are sent, as JSON, or as an array a column: a parameter a value
+        costs SQLAlchemy and the driver more than the database's own work on it. Sources:
+        https://sqlite.org/json1.html#jeach; PostgreSQL's manual, «unnest».
+        """
+        kinds = {name: table.c[name].type for name in columns}
         if self.is_sqlite:
-            each = func.json_each(json.dumps(rows, ensure_ascii=False)).table_valued("value")
-            values = (
-                type_coerce(func.json_extract(each.c.value, f"$[{place}]"), kind).label(name)
-                for place, (name, kind) in enumerate(columns.items())
-            )
-            return select(*values).subquery()
-        columnwise = zip(zip(*rows, strict=True), columns.values(), strict=True)
-        arrays = (literal(list(values), ARRAY(kind)) for values, kind in columnwise)
+            each = func.json_each(bindparam("rows", type_=Text())).table_valued("value")
+            values = (func.json_extract(each.c.value, f"$[{place}]") for place in range(len(columns)))
+            named = zip(values, kinds.items(), strict=True)
+            return select(*(type_coerce(value, kind).label(name) for value, (name, kind) in named)).subquery()
+        arrays = (bindparam(f"rows_{name}", type_=ARRAY(kind)) for name, kind in kinds.items())
         return func.unnest(*arrays).table_valued(*columns).render_derived()
+
+    def bound(self, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
+        """Return the parameters that fill the `table_of` these columns with these rows."""
+        if self.is_sqlite:
+            return {"rows": json.dumps(rows, ensure_ascii=False)}
+        return {f"rows_{name}": list(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)}
 
     def close(self) -> None:
         self._engine.dispose()
+
+    def _build_upsert_rows(
+        self,
+        table: Table,
+        key: tuple[str, ...],
+        update: tuple[str, ...],
+        columns: tuple[str, ...],
+        shared: tuple[str, ...],
+    ) -> Insert:
+        source = self.table_of(table, columns)
+        constants = (bindparam(name, type_=table.c[name].type).label(name) for name in shared)
+        # WHERE: without it, SQLite takes ON CONFLICT for a join's ON. https://sqlite.org/lang_upsert.html
+        values = select(*source.c, *constants).where(literal_column("true"))
+        insert = self._insert(table).from_select([*columns, *shared], values)
+        return insert.on_conflict_do_update(  # type: ignore[no-any-return]
+            index_elements=list(key), set_={name: insert.excluded[name] for name in update}
+        )
 
     def _insert(self, table: Table) -> Any:  # noqa: ANN401 - either dialect's INSERT … ON CONFLICT
         if self.is_sqlite:

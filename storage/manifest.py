@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import BigInteger, Text, and_, bindparam, insert, literal, literal_column, select, update
+from sqlalchemy import and_, bindparam, insert, select, update
 
 from storage.records import Chunk, ChunkImage, ImageRef, shown
 from storage.tables import FAILED, chunks, images, manifest, outcomes
@@ -15,8 +15,7 @@ from storage.tables import FAILED, chunks, images, manifest, outcomes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection, FromClause, Select
-    from sqlalchemy.types import TypeEngine
+    from sqlalchemy import Connection
 
     from storage.database import Database
     from storage.records import Run
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
 #: `images.path` and `images.path_hex`, which together name a file.
 StoredPath = tuple[str, str]
 
-_REF: dict[str, TypeEngine[Any]] = {"path": Text(), "path_hex": Text(), "size": BigInteger(), "mtime_ns": BigInteger()}
-_PLACE: dict[str, TypeEngine[Any]] = {"image_id": BigInteger(), "chunk_id": BigInteger()}
+_NAME = ("path", "path_hex")
+_VERSION = ("size", "mtime_ns")
 
 #: Rows that one page of a long SELECT brings into memory.
 PAGE_ROWS = 1000
@@ -170,8 +169,8 @@ def _known(
     """Return, of each image that is known: its name, whether its outcome is that of this size and mtime, its chunk in
     the run, whether that is open, and the outcome's status.
     """
-    refs = _refs(database, wanted)
-    return connection.execute(
+    refs = database.table_of(images, _NAME + _VERSION)
+    query = (
         select(
             refs.c.path,
             refs.c.path_hex,
@@ -185,20 +184,22 @@ def _known(
         .outerjoin(outcomes, and_(outcomes.c.image_id == images.c.id, outcomes.c.model_id == run.model_id))
         .outerjoin(manifest, and_(manifest.c.run_id == run.id, manifest.c.image_id == images.c.id))
         .outerjoin(chunks, chunks.c.id == manifest.c.chunk_id)
-    ).all()
+    )
+    return connection.execute(query, database.bound(_NAME + _VERSION, _rows(wanted))).all()
 
 
-def _refs(database: Database, wanted: Mapping[StoredPath, ImageRef]) -> FromClause:
-    return database.table_of(_REF, [(*name, ref.size, ref.mtime_ns) for name, ref in wanted.items()])
+def _rows(wanted: Mapping[StoredPath, ImageRef]) -> list[tuple[str, str, int, int]]:
+    return [(*name, ref.size, ref.mtime_ns) for name, ref in wanted.items()]
 
 
 def _image_ids(database: Database, connection: Connection, wanted: Mapping[StoredPath, ImageRef]) -> list[int]:
     """Return the ids of the images in the order of `wanted`, whose rows are made or brought up to date."""
-    rows = connection.execute(
-        database.upsert(images, ("path", "path_hex"), ("size", "mtime_ns"))
-        .from_select(list(_REF), _all_of(_refs(database, wanted)))
-        .returning(images.c.path, images.c.path_hex, images.c.id)
-    ).all()
+    database.upsert_rows(connection, images, _NAME, _VERSION, _NAME + _VERSION, _rows(wanted))
+    names = database.table_of(images, _NAME)
+    query = select(images.c.path, images.c.path_hex, images.c.id).join(
+        names, and_(images.c.path == names.c.path, images.c.path_hex == names.c.path_hex)
+    )
+    rows = connection.execute(query, database.bound(_NAME, list(wanted))).all()
     id_of = {(path, path_hex): image_id for path, path_hex, image_id in rows}
     return [id_of[name] for name in wanted]
 
@@ -211,18 +212,10 @@ def _put_into_chunks(
         insert(chunks).returning(chunks.c.id, sort_by_parameter_order=True),
         [{"run_id": run_id, "images": len(group), "attempt": 0, "starts": 0, "suspect_starts": 0} for group in groups],
     ).scalars()
-    places = database.table_of(
-        _PLACE, [(image_id, chunk_id) for chunk_id, group in zip(chunk_ids, groups, strict=True) for image_id in group]
+    places = [(image_id, chunk_id) for chunk_id, group in zip(chunk_ids, groups, strict=True) for image_id in group]
+    database.upsert_rows(
+        connection, manifest, ("run_id", "image_id"), ("chunk_id",), ("image_id", "chunk_id"), places, run_id=run_id
     )
-    rows = _all_of(places).add_columns(literal(run_id, BigInteger()))
-    connection.execute(
-        database.upsert(manifest, ("run_id", "image_id"), ("chunk_id",)).from_select([*_PLACE, "run_id"], rows)
-    )
-
-
-def _all_of(table: FromClause) -> Select[Any]:
-    # WHERE: without it, SQLite takes an upsert's ON CONFLICT for a join's ON. https://sqlite.org/lang_upsert.html
-    return select(*table.c).where(literal_column("true"))
 
 
 def _leave_chunks(connection: Connection, moved: Counter[tuple[int, str]]) -> None:

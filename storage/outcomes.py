@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 _KEY = ("image_id", "model_id")
 _VALUES = tuple(column.name for column in outcomes.columns if column.name not in _KEY)
+#: What an outcome says of itself; the rest is the same for all of a chunk.
+_OWN = ("error_kind", "error", "width", "height", "size", "mtime_ns", "read_ms", "decode_ms", "infer_ms", "total_ms")
+_LABELS = tuple(f"{part}_{rank}" for rank in (1, 2, 3) for part in ("label", "score"))
+_COLUMNS = ("image_id", "status", *_LABELS, *_OWN)
 _SAMPLE = ("host", "pid", "started_at", "seen_at", "rss_bytes", "peak_rss_bytes")
 
 
@@ -75,7 +79,9 @@ def store(database: Database, run: Run, claimed: Claim, results: Sequence[Outcom
     """
     now = datetime.now(UTC)
     with database.write() as connection:
-        connection.execute(database.upsert(workers, ("name",), _SAMPLE), _sample_row(sample, now))
+        database.upsert_rows(
+            connection, workers, ("name",), _SAMPLE, ("name",), [(sample.name,)], **_sample_values(sample, now)
+        )
         done = {"done_at": now, "started_at": claimed.started_at, "worker": sample.name}
         return _store(database, connection, run, claimed, results, sample.name, done)
 
@@ -122,10 +128,21 @@ def _store(
     marks: dict[str, Any],
 ) -> bool:
     """Write outcomes and, last, the chunk's marks and counts; take all of it back if the chunk is done already."""
-    now = datetime.now(UTC)
     if results:
-        rows = [_row(outcome, run, claimed, worker, now) for outcome in results]
-        connection.execute(database.upsert(outcomes, _KEY, _VALUES), rows)
+        database.upsert_rows(
+            connection,
+            outcomes,
+            _KEY,
+            _VALUES,
+            _COLUMNS,
+            [_row(outcome) for outcome in results],
+            model_id=run.model_id,
+            run_id=run.id,
+            chunk_id=claimed.chunk_id,
+            queue_ms=claimed.queue_ms,
+            worker=worker,
+            labelled_at=datetime.now(UTC),
+        )
     # Counted, not added up: two workers may have labelled the chunk image by image, side by side.
     stored, failed = connection.execute(
         _stored(run, claimed.chunk_id).with_only_columns(func.count(), func.count(outcomes.c.error_kind))
@@ -153,39 +170,16 @@ def _is_open(chunk_id: int) -> tuple[ColumnElement[bool], ...]:
     return chunks.c.id == chunk_id, chunks.c.done_at.is_(None)
 
 
-def _row(outcome: Outcome, run: Run, claimed: Claim, worker: str, now: datetime) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "image_id": outcome.image_id,
-        "model_id": run.model_id,
-        "run_id": run.id,
-        "chunk_id": claimed.chunk_id,
-        "status": OK if outcome.ok else FAILED,
-        "queue_ms": claimed.queue_ms,
-        "total_ms": outcome.total_ms,
-        "worker": worker,
-        "labelled_at": now,
-    }
-    for rank in (1, 2, 3):
-        label, score = outcome.labels[rank - 1] if rank <= len(outcome.labels) else (None, None)
-        row[f"label_{rank}"], row[f"score_{rank}"] = label, score
-    for name in (
-        "error_kind",
-        "error",
-        "width",
-        "height",
-        "size",
-        "mtime_ns",
-        "read_ms",
-        "decode_ms",
-        "infer_ms",
-    ):
-        row[name] = getattr(outcome, name)
-    return row
+def _row(outcome: Outcome) -> tuple[Any, ...]:
+    """Return the values of `_COLUMNS`."""
+    labels = [part for label in outcome.labels for part in label]
+    missing = [None] * (len(_LABELS) - len(labels))
+    own = (getattr(outcome, name) for name in _OWN)
+    return (outcome.image_id, OK if outcome.ok else FAILED, *labels, *missing, *own)
 
 
-def _sample_row(sample: WorkerSample, now: datetime) -> dict[str, Any]:
+def _sample_values(sample: WorkerSample, now: datetime) -> dict[str, Any]:
     return {
-        "name": sample.name,
         "host": sample.host,
         "pid": sample.pid,
         "started_at": sample.started_at,

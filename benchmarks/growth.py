@@ -1,0 +1,133 @@
+"""What an image costs as the manifest grows: real Redis, a real database, and no model."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import psutil
+
+from benchmarks.page import ROOT, Section
+from broker.app import make_app
+from broker.private_redis import PrivateRedis
+from common.settings import as_environment, load_settings
+from nightlabel.run import Follower, ManifestWriter
+from producer.enqueue import write_manifest
+from storage.database import Database
+from storage.records import ImageRef
+from storage.runs import open_run
+from storage.schema import ensure_schema
+from worker.models import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from storage.records import Progress
+
+#: Manifest rows at which the cost of an image is taken, over as many images as `WINDOW`.
+MARKS = (10_000, 100_000, 1_000_000, 3_000_000, 10_000_000)
+WINDOW = 100_000
+
+
+class Moment(NamedTuple):
+    """How far the run was, and what its processes had used."""
+
+    at: float  #: seconds
+    labelled: int
+    cpu_s: tuple[float, ...]  #: of producer, Redis, workers
+    rss_mb: tuple[float, ...]
+
+
+class Recorder:
+    """A display that writes down what it is told, and what the processes use."""
+
+    def __init__(self, processes: list[psutil.Process]) -> None:
+        self._processes = processes
+        self.moments: list[Moment] = []
+
+    def update(self, progress: Progress, *, scanning: bool) -> None:
+        del scanning
+        self.moments.append(Moment(time.monotonic(), progress.labelled, self._cpu(), self._rss()))
+
+    def note(self, sentence: str) -> None:
+        print(sentence, flush=True)
+
+    def _cpu(self) -> tuple[float, ...]:
+        return tuple(sum(_cpu_s(one) for one in _family(process)) for process in self._processes)
+
+    def _rss(self) -> tuple[float, ...]:
+        # Of a worker, the child that labels; the parent only hands out chunks.
+        return tuple(max(one.memory_info().rss for one in _family(process)) / 1e6 for process in self._processes)
+
+
+def _family(process: psutil.Process) -> list[psutil.Process]:
+    return [process] if process.pid == os.getpid() else [process, *process.children()]
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+def _photos(count: int) -> Iterator[ImageRef]:
+    for number in range(count):
+        path = f"/volume1/photos/{2000 + number // 500_000}/{number // 1000:05}/IMG_{number:08}.jpg"
+        yield ImageRef(path, 3_000_000, 1_700_000_000_000_000_000 + number)
+
+
+def run(rows: int, workers: int, database_url: str | None) -> list[Moment]:
+    """Label so many images that are not there, and return what was written down on the way."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nightlabel-growth-")))
+        redis = stack.enter_context(PrivateRedis(folder))
+        settings = load_settings(
+            broker_url=redis.url, database_url=database_url or f"sqlite:///{folder}/night.db", workers=workers
+        )
+        database = Database(settings.database_url)
+        ensure_schema(database)
+        ready = resolve(settings)
+        night, _ = open_run(database, ready.model, engine=ready.engine, roots=["/volume1/photos"], filters={})
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.null_worker"],
+            cwd=ROOT,
+            env=os.environ | as_environment(settings),
+            stdout=subprocess.DEVNULL,
+            stderr=(folder / "worker.log").open("wb"),
+        )
+        stack.callback(worker.wait)
+        stack.callback(worker.terminate)
+        recorder = Recorder([psutil.Process(), psutil.Process(redis.pid), psutil.Process(worker.pid)])
+        writer = ManifestWriter(partial(write_manifest, database, night, settings, refs=_photos(rows)))
+        follower = Follower(make_app(settings), database, night, settings, writer, recorder)
+        writer.start()
+        follower.follow()
+    return recorder.moments
+
+
+def table(moments: list[Moment], rows: int) -> Section:
+    """Return what an image cost, and what the processes held, at each mark that was reached."""
+    lines = ["| manifest rows | µs an image, wall | CPU: producer | Redis | workers | MB: producer | Redis | worker |"]
+    lines.append("|" + "---|" * 8)
+    figures = {}
+    for mark in (mark for mark in MARKS if mark <= rows):
+        begin = next(moment for moment in moments if moment.labelled >= mark - min(WINDOW, mark // 2))
+        end = next(moment for moment in moments if moment.labelled >= min(rows, mark + WINDOW // 2))
+        images = end.labelled - begin.labelled
+        wall = (end.at - begin.at) / images * 1e6
+        cpu = [(after - before) / images * 1e6 for before, after in zip(begin.cpu_s, end.cpu_s, strict=True)]
+        figures[mark] = {"wall_us": wall, "cpu_us": cpu, "rss_mb": end.rss_mb}
+        cells = [f"{mark:,}", f"{wall:.1f}", *(f"{part:.1f}" for part in cpu), *(f"{mb:.0f}" for mb in end.rss_mb)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return Section(lines, figures)
+
+
+if __name__ == "__main__":
+    count = int(sys.argv[1])
+    print("\n".join(table(run(count, 2, sys.argv[2] if len(sys.argv) > 2 else None), count).lines))
