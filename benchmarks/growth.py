@@ -126,8 +126,3 @@ def table(moments: list[Moment], rows: int) -> Section:
         cells = [f"{mark:,}", f"{wall:.1f}", *(f"{part:.1f}" for part in cpu), *(f"{mb:.0f}" for mb in end.rss_mb)]
         lines.append(f"| {' | '.join(cells)} |")
     return Section(lines, figures)
-
-
-if __name__ == "__main__":
-    count = int(sys.argv[1])
-    print("\n".join(table(run(count, 2, sys.argv[2] if len(sys.argv) > 2 else None), count).lines))

@@ -22,5 +22,6 @@ class ImageError(Exception):
     """One image cannot be labelled; the others of its chunk can."""
 
     def __init__(self, kind: FailureKind, message: str) -> None:
-        super().__init__(message)
+        # A database's text holds no zero, and no half of a surrogate pair; a damaged file's message may.
+        super().__init__(message.encode(errors="backslashreplace").decode().replace("\0", r"\x00"))
         self.kind = kind

@@ -81,6 +81,8 @@ def _load_state(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"The weights file {path} is damaged, or no state_dict: {_first_line(error)}") from error
     if not isinstance(state, dict):
         raise ModelError(f"The weights file {path} holds no state_dict, but a {type(state).__name__}.")
+    if broken := [name for name, value in state.items() if torch.is_tensor(value) and not value.isfinite().all()]:
+        raise ModelError(f"The weights file {path} is damaged: {broken[0]} holds values that are no numbers.")
     return state
 
 

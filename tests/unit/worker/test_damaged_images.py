@@ -41,6 +41,10 @@ def test_what_is_no_picture_is_not_an_image(data: bytes, preprocessing: Preproce
     assert failure(data, preprocessing) is FailureKind.NOT_AN_IMAGE
 
 
+def test_what_no_database_can_hold_is_shown_in_the_message() -> None:
+    assert str(ImageError(FailureKind.DAMAGED, "bad tag\0: \udcff")) == r"bad tag\x00: \udcff"
+
+
 def test_an_empty_file_is_said_to_be_empty(preprocessing: Preprocessing) -> None:
     with pytest.raises(ImageError, match="empty"):
         decode(b"", preprocessing, MAX_PIXELS)

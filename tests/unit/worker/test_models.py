@@ -142,12 +142,16 @@ def damaged(weights_dir: Path, tmp_path: Path) -> Callable[[str], Path]:
             shutil.copy(weights_dir / "mobilenet_v2.pth", path)
         elif damage == "no state_dict":
             torch.save([1, 2, 3], path)
+        elif damage == "not a number":
+            state = torch.load(weights_dir / "resnet18.pth", weights_only=True)
+            state["fc.bias"][7] = torch.nan
+            torch.save(state, path)
         return path
 
     return make
 
 
-@pytest.mark.parametrize("damage", ["cut in half", "empty", "another model's", "no state_dict"])
+@pytest.mark.parametrize("damage", ["cut in half", "empty", "another model's", "no state_dict", "not a number"])
 def test_damaged_weights_are_refused_by_name(damage: str, damaged: Callable[[str], Path], resnet18: ReadyModel) -> None:
     path = damaged(damage)
 
