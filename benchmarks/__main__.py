@@ -30,7 +30,7 @@ def main() -> None:
         archive = runs.copy_photos(arguments.photos, Path(folder) / "archive", arguments.images)
         common = archive, arguments.weights, arguments.rounds
         if "peers" in chosen:
-            page.write("peers", beside_peers.measure(*common))
+            page.write(f"peers, {beside_peers.best_precision()}", beside_peers.measure(*common))
         if "large" in chosen:
             large = runs.enlarge_photos(arguments.photos, Path(folder) / "large", max(100, arguments.images // 4))
             page.write("large", shapes.measure_large(large, *common[1:]))

@@ -26,19 +26,24 @@ class Contender(NamedTuple):
 
 def measure(archive: Path, weights_dir: Path, rounds: int) -> Section:
     """Time all contenders on the archive, one after the other, `rounds` times over."""
-    half = "bf16" if cpu_has_bf16() else "fp32"
+    usual = best_precision()
     contenders = [
-        _system(weights_dir, half, 2),
-        _peer(weights_dir, f"limit loop, {half}, 2 processes", "limit_loop.py", half),
+        _system(weights_dir, usual, 2),
+        _peer(weights_dir, f"limit loop, {usual}, 2 processes", "limit_loop.py", usual),
         _system(weights_dir, "int8", 2),
         _peer(weights_dir, "limit loop, int8, 2 processes", "limit_loop.py", "int8"),
-        _system(weights_dir, half, 1),
+        _system(weights_dir, usual, 1),
         evening(weights_dir),
         _peer(weights_dir, "timm's recipe, fp32", "timm_recipe.py", _weights(weights_dir), "fp32"),
         _peer(weights_dir, "timm's recipe, bf16", "timm_recipe.py", _weights(weights_dir), "bf16"),
         _peer(weights_dir, "Ray Data's recipe, fp32", "ray_recipe.py", _weights(weights_dir)),
     ]
     return compare(contenders, archive, rounds)
+
+
+def best_precision() -> str:
+    """Return what `--precision auto` chooses here."""
+    return "bf16" if cpu_has_bf16() else "fp32"
 
 
 def compare(contenders: list[Contender], archive: Path, rounds: int) -> Section:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,13 +13,18 @@ import pytest
 import nightlabel.bench
 from common.errors import ArchiveError
 from nightlabel.bench import bench
+from storage.outcomes import store
 from storage.records import ImageRef
+from tests.unit.report.planted import EVENING, plant_times
+from tests.unit.storage.nights import add, begin, begin_run, sample, success, take
+from tests.unit.storage.nights import photos as planted_photos
 from worker.engines.openvino import cpu_has_bf16
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from common.settings import Settings
+    from storage.database import Database
     from tests.command import Nightlabel
 
 
@@ -105,3 +111,20 @@ def test_a_missing_folder_is_named_at_once(nightlabel: Nightlabel) -> None:
     done = nightlabel("bench", "/no/such/folder")
     assert done.returncode == ArchiveError.exit_status
     assert "/no/such/folder" in done.stderr
+
+
+def test_a_worker_that_had_nothing_left_to_do_does_not_slow_the_other(database: Database) -> None:
+    run = begin_run(database)
+    add(database, run, planted_photos(40), chunk_size=10)
+    for chunk, worker, seconds in zip(take(database, run), "abbb", (0, 0, 1, 2), strict=True):
+        outcomes = [success(image.image_id, decode_ms=20, infer_ms=70) for image in chunk.images]
+        store(database, run, begin(database, chunk, worker), outcomes, sample(worker, rss_bytes=200_000_000))
+        begun = EVENING + timedelta(seconds=seconds)
+        plant_times(database, chunk.id, begun, begun + timedelta(seconds=1))
+
+    speed = nightlabel.bench._system_speed(database, run, 2)
+
+    assert (speed.workers, speed.images, speed.images_per_second) == (2, 40, 20)
+    assert speed.worker_rss_mb == 200
+    assert speed.decode_share == pytest.approx(40 * 0.020 / 4)
+    assert speed.infer_share == pytest.approx(40 * 0.070 / 4)

@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert, update
 
-from storage.figures import STAGES, chunk_timings, failures_by_kind, percentiles, worker_samples
+from storage.figures import STAGES, chunk_timings, failures_by_kind, mean_stages, percentiles, worker_samples
 from storage.manifest import PublishedChunk, take_back
 from storage.outcomes import store
 from storage.records import FailureCount, Percentiles
@@ -148,3 +148,14 @@ def test_workers_that_left_no_sample_are_left_out(database: Database) -> None:
     run = begin_run(database)
     label(database, run, published_chunk(database, run))
     assert worker_samples(database, ["host-1/1", "host-9/1"]) == [sample()]
+
+
+def test_the_means_of_the_stages_are_over_the_images_that_were_measured(database: Database) -> None:
+    run = begin_run(database)
+    add(database, run, photos(3))
+    (chunk,) = take(database, run)
+    one, two, three = (image.image_id for image in chunk.images)
+    results = [success(one, decode_ms=2, read_ms=1), success(two, decode_ms=4, read_ms=3), failure(three, "vanished")]
+    store(database, run, begin(database, chunk, "host-1/1"), results, sample("host-1/1"))
+    means = mean_stages(database, run.id)
+    assert (means["read"], means["decode"]) == (2, 3)
