@@ -7,10 +7,10 @@ import os
 import tempfile
 from pathlib import Path
 
-from benchmarks import beside_peers, growth, page, profile, runs, shapes, single
+from benchmarks import agreement, beside_peers, growth, page, profile, runs, shapes, single
 from worker.engines.openvino import cpu_has_bf16
 
-SECTIONS = ("peers", "large", "settings", "single", "profile", "growth")
+SECTIONS = ("agreement", "peers", "large", "settings", "single", "profile", "growth")
 
 
 def main() -> None:
@@ -29,6 +29,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="nightlabel-bench-") as folder:
         archive = runs.copy_photos(arguments.photos, Path(folder) / "archive", arguments.images)
         common = archive, arguments.weights, arguments.rounds
+        precisions = ("fp32", "bf16", "int8") if cpu_has_bf16() else ("fp32", "int8")
+        if "agreement" in chosen:
+            page.write("agreement", agreement.measure(arguments.photos, arguments.weights, precisions))
         if "peers" in chosen:
             page.write(f"peers, {beside_peers.best_precision()}", beside_peers.measure(*common))
         if "large" in chosen:
@@ -37,9 +40,7 @@ def main() -> None:
         if "settings" in chosen:
             page.write("settings", shapes.measure_settings(*common))
         if "single" in chosen:
-            page.write(
-                "single", single.measure(*common, ("fp32", "bf16", "int8") if cpu_has_bf16() else ("fp32", "int8"))
-            )
+            page.write("single", single.measure(*common, precisions))
         if "profile" in chosen:
             page.write("profile", profile.measure(archive, arguments.weights))
     if "growth" in chosen:

@@ -97,7 +97,7 @@ def write_quantised(model: Model, cache_dir: Path, paths: Sequence[str], max_byt
     """Quantise in this process, which imports NNCF and torch; `quantise` runs it apart."""
     import numpy as np
 
-    from worker.engines.openvino import quantise_network
+    from worker.engines.openvino import Quantisation, quantise_network
 
     views = _views(model, paths, max_bytes, max_pixels)
     if len(views) < MIN_IMAGES:
@@ -108,13 +108,26 @@ def write_quantised(model: Model, cache_dir: Path, paths: Sequence[str], max_byt
     half = min(MAX_CALIBRATION_IMAGES, len(views) // 2)
     calibration, others = np.stack(views[:half]), np.stack(views[half : half + MAX_CALIBRATION_IMAGES])
     source = prepared_dir(model, cache_dir) / "model.xml"
+    expected = _probabilities(source, "fp32", calibration)
     with write_folder(quantised_dir(model, cache_dir)) as (scratch, record):
-        quantise_network(source, calibration, scratch / "model.xml")
+        distances = {}
+        for how in Quantisation:
+            candidate = scratch / f"{how}.xml"
+            quantise_network(source, calibration, candidate, how)
+            distances[how] = _distance(expected, _probabilities(candidate, "int8", calibration))
+        closest = min(distances, key=lambda how: distances[how])
+        for how in Quantisation:
+            for suffix in (".xml", ".bin"):
+                written = scratch / f"{how}{suffix}"
+                written.rename(scratch / f"model{suffix}") if how is closest else written.unlink()
+        found = _probabilities(scratch / "model.xml", "int8", others).argmax(axis=1)
+        same = found == _probabilities(source, "fp32", others).argmax(axis=1)
         record["model"] = asdict(model)
+        record["quantisation"] = closest
         record["quality"] = {
             "calibrated_on": len(calibration),
             "measured_on": len(others),
-            "agreement": _agreement(source, scratch / "model.xml", others),
+            "agreement": float(same.mean()),
         }
 
 
@@ -133,14 +146,19 @@ def _views(model: Model, paths: Sequence[str], max_bytes: int, max_pixels: int) 
     return views
 
 
-def _agreement(source: Path, quantised: Path, views: NDArray[np.uint8]) -> float:
-    """Return the share of views with the same best class in both networks."""
+def _probabilities(path: Path, precision: str, views: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return what the network says of the views, float32 `[N, classes]`, computed as this CPU computes it."""
+    import numpy as np
+
     from worker.engines.openvino import OpenVinoEngine
 
-    def best(path: Path, precision: str) -> list[int]:
-        engine = OpenVinoEngine(path, precision, _BATCH)
-        batches = (views[start : start + _BATCH] for start in range(0, len(views), _BATCH))
-        return [int(row.argmax()) for batch in batches for row in engine.classify(batch)]
+    engine = OpenVinoEngine(path, precision, _BATCH)
+    return np.concatenate([engine.classify(views[start : start + _BATCH]) for start in range(0, len(views), _BATCH)])
 
-    same = [one == other for one, other in zip(best(source, "fp32"), best(quantised, "int8"), strict=True)]
-    return sum(same) / len(same)
+
+def _distance(expected: NDArray[np.float32], found: NDArray[np.float32]) -> float:
+    """Return the mean Kullback-Leibler divergence of `found` from `expected`, in nats. Finer than counting labels."""
+    import numpy as np
+
+    tiny = np.finfo(np.float32).tiny
+    return float((expected * (np.log(expected + tiny) - np.log(found + tiny))).sum(axis=1).mean())

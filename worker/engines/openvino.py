@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import sys
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -115,22 +116,58 @@ def convert(model: Model, weights_path: Path | None, target: Path) -> None:
     ov.save_model(network, target, compress_to_fp16=False)
 
 
-def quantise_network(source: Path, views: NDArray[np.uint8], target: Path) -> None:
+class Quantisation(StrEnum):
+    """How a network may be quantised. Which one stays closer to fp32 depends on the network, and is tried.
+
+    A CPU without VNNI adds two products of 8 bits in 16 bits, and saturates; with a weight of 7 bits it cannot.
+    """
+
+    #: All layers, with weights of 7 bits and corrected biases. Measured: closer on MobileNets.
+    SAFE_RANGE = "safe range"
+    #: 8 bits, for values between the extremes that were seen; the first convolution, which saturates, and the
+    #: classifier stay in fp32, 4 % of the time of a ResNet-18. Measured: closer on ResNets.
+    FULL_RANGE = "full range"
+
+
+def quantise_network(source: Path, views: NDArray[np.uint8], target: Path, how: Quantisation) -> None:
     """Quantise a prepared network to int8 with NNCF, on these views, and write it to `target`.
 
     Args:
         source: a prepared `model.xml`.
         views: uint8 `[N, H, W, 3]`, pictures as the network will see them.
         target: the `model.xml` to write.
+        how: one of two ways.
 
     """
     import nncf
+    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
-    network = nncf.quantize(
-        ov.Core().read_model(source),
+    network = ov.Core().read_model(source)
+    ignored = None
+    advanced = AdvancedQuantizationParameters(overflow_fix=OverflowFix.ENABLE)
+    if how is Quantisation.FULL_RANGE:
+        ignored = nncf.IgnoredScope(names=_ends(network))
+        advanced = AdvancedQuantizationParameters(
+            overflow_fix=OverflowFix.DISABLE,
+            disable_bias_correction=True,
+            activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX,
+        )
+    quantised = nncf.quantize(
+        network,
         nncf.Dataset([view[np.newaxis] for view in views]),
         # Unsigned activations after ReLU, signed elsewhere: closer to fp32 than symmetric everywhere, as fast.
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(views),
+        ignored_scope=ignored,
+        advanced_parameters=advanced,
     )
-    ov.save_model(network, target, compress_to_fp16=False)
+    ov.save_model(quantised, target, compress_to_fp16=False)
+
+
+def _ends(network: ov.Model) -> list[str]:
+    """Return the names of the first convolution and the last matrix product, as far as there are such."""
+    kinds = [(node.get_type_name(), node.get_friendly_name()) for node in network.get_ordered_ops()]
+    first = next((name for kind, name in kinds if kind == "Convolution"), None)
+    last = next((name for kind, name in reversed(kinds) if kind == "MatMul"), None)
+    return [name for name in (first, last) if name]
