@@ -7,10 +7,10 @@ import os
 import tempfile
 from pathlib import Path
 
-from benchmarks import agreement, beside_peers, growth, page, profile, runs, shapes, single
+from benchmarks import agreement, beside_peers, growth, page, producer, profile, runs, shapes, single
 from worker.engines.openvino import cpu_has_bf16
 
-SECTIONS = ("agreement", "peers", "large", "settings", "single", "profile", "growth")
+SECTIONS = ("agreement", "peers", "large", "settings", "single", "profile", "producer", "growth")
 
 
 def main() -> None:
@@ -20,7 +20,8 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=os.environ.get("NIGHTLABEL_WEIGHTS_DIR"))
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--rows", type=int, default=1_000_000, help="how far the manifest grows")
+    parser.add_argument("--files", type=int, default=1_000_000, help="of the producer's archive")
+    parser.add_argument("--rows", type=int, default=10_000_000, help="how far the manifest grows")
     parser.add_argument("--database", help="where it grows: a Postgres URL; a SQLite file by itself")
     arguments = parser.parse_args()
     chosen = arguments.sections or SECTIONS
@@ -43,10 +44,14 @@ def main() -> None:
             page.write("single", single.measure(*common, precisions))
         if "profile" in chosen:
             page.write("profile", profile.measure(archive, arguments.weights))
+    url = arguments.database
+    if "producer" in chosen:
+        page.write(
+            f"producer on {'Postgres' if url else 'SQLite'}", producer.measure(arguments.weights, arguments.files, url)
+        )
     if "growth" in chosen:
-        rows, url = arguments.rows, arguments.database
         name = "growth on Postgres" if url else "growth on SQLite"
-        page.write(name, growth.table(growth.run(rows, 2, url), rows))
+        page.write(name, growth.table(growth.run(arguments.rows, 2, url)))
 
 
 if __name__ == "__main__":

@@ -8,11 +8,13 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
+from sqlalchemy import bindparam, text
 
 from benchmarks.page import ROOT, Section
 from broker.app import make_app
@@ -24,16 +26,17 @@ from storage.database import Database
 from storage.records import ImageRef
 from storage.runs import open_run
 from storage.schema import ensure_schema
+from storage.tables import UtcDateTime
 from worker.models import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from storage.records import Progress
+    from storage.records import Progress, Run
 
-#: Manifest rows at which the cost of an image is taken, over as many images as `WINDOW`.
+#: Finished images in the manifest at which the cost of the next ones, `WINDOW` of them, is taken.
 MARKS = (10_000, 100_000, 1_000_000, 3_000_000, 10_000_000)
-WINDOW = 100_000
+WINDOW = 64_000
 
 
 class Moment(NamedTuple):
@@ -76,14 +79,46 @@ def _cpu_s(process: psutil.Process) -> float:
     return times.user + times.system
 
 
-def _photos(count: int) -> Iterator[ImageRef]:
-    for number in range(count):
-        path = f"/volume1/photos/{2000 + number // 500_000}/{number // 1000:05}/IMG_{number:08}.jpg"
+_PLANT = Path(__file__).with_name("plant.sql").read_text().strip().removesuffix(";").split(";")
+_PLANT_AT_ONCE = 64 * 2000
+
+
+def _plant(database: Database, night: Run, rows: int) -> None:
+    """Fill the run up with finished images to so many, as if they had been labelled."""
+    at = bindparam("at", datetime.now(UTC), UtcDateTime())
+    with database.read() as connection:
+        count, image, chunk = connection.execute(
+            text("SELECT count(*), coalesce(max(id), 0), (SELECT coalesce(max(id), 0) FROM chunks) FROM images")
+        ).one()
+    first = (max(image // 64, chunk) + 1) * 64  # so that neither an image nor a chunk has a number twice
+    last = first + (rows - count) // 64 * 64
+    for start in range(first, last, _PLANT_AT_ONCE):
+        values = {
+            "first": start,
+            "last": min(start + _PLANT_AT_ONCE, last) - 1,
+            "run": night.id,
+            "model": night.model_id,
+        }
+        with database.write() as connection:
+            for statement in map(text, _PLANT):
+                named = {name: value for name, value in values.items() if f":{name}" in statement.text}
+                connection.execute(statement.bindparams(at) if ":at" in statement.text else statement, named)
+    if not database.is_sqlite:
+        with database.write() as connection:
+            connection.execute(text("SELECT setval(pg_get_serial_sequence('images', 'id'), max(id)) FROM images"))
+            connection.execute(text("SELECT setval(pg_get_serial_sequence('chunks', 'id'), max(id)) FROM chunks"))
+            connection.execute(text("ANALYZE"))  # as autovacuum does, sooner or later
+
+
+def _photos(mark: int) -> Iterator[ImageRef]:
+    for number in range(WINDOW):
+        path = f"/volume1/photos/{100_000 + mark // 1000}-new/{number // 1000:05}/IMG_{number:08}.jpg"
         yield ImageRef(path, 3_000_000, 1_700_000_000_000_000_000 + number)
 
 
-def run(rows: int, workers: int, database_url: str | None) -> list[Moment]:
-    """Label so many images that are not there, and return what was written down on the way."""
+def run(rows: int, workers: int, database_url: str | None) -> dict[int, list[Moment]]:
+    """Label `WINDOW` images that are not there at each mark up to `rows`; return what was written down meanwhile."""
+    moments = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nightlabel-growth-")))
         redis = stack.enter_context(PrivateRedis(folder))
@@ -104,21 +139,26 @@ def run(rows: int, workers: int, database_url: str | None) -> list[Moment]:
         stack.callback(worker.wait)
         stack.callback(worker.terminate)
         recorder = Recorder([psutil.Process(), psutil.Process(redis.pid), psutil.Process(worker.pid)])
-        writer = ManifestWriter(partial(write_manifest, database, night, settings, refs=_photos(rows)))
-        follower = Follower(make_app(settings), database, night, settings, writer, recorder)
-        writer.start()
-        follower.follow()
-    return recorder.moments
+        for mark in (mark for mark in MARKS if mark <= rows):
+            begun = time.monotonic()
+            _plant(database, night, mark)
+            print(f"{mark:,} rows, planted in {time.monotonic() - begun:.0f} s", flush=True)
+            recorder.moments = moments[mark] = []
+            writer = ManifestWriter(partial(write_manifest, database, night, settings, refs=_photos(mark)))
+            follower = Follower(make_app(settings), database, night, settings, writer, recorder)
+            writer.start()
+            follower.follow()
+    return moments
 
 
-def table(moments: list[Moment], rows: int) -> Section:
-    """Return what an image cost, and what the processes held, at each mark that was reached."""
+def table(moments: dict[int, list[Moment]]) -> Section:
+    """Return what an image cost, and what the processes held, at each mark."""
     lines = ["| manifest rows | µs an image, wall | CPU: producer | Redis | workers | MB: producer | Redis | worker |"]
     lines.append("|" + "---|" * 8)
     figures = {}
-    for mark in (mark for mark in MARKS if mark <= rows):
-        begin = next(moment for moment in moments if moment.labelled >= mark - min(WINDOW, mark // 2))
-        end = next(moment for moment in moments if moment.labelled >= min(rows, mark + WINDOW // 2))
+    for mark, seen in moments.items():
+        # The first fifth is left out: the worker finds its pace, and the statements their way into caches.
+        begin, end = next(one for one in seen if one.labelled - seen[0].labelled >= WINDOW // 5), seen[-1]
         images = end.labelled - begin.labelled
         wall = (end.at - begin.at) / images * 1e6
         cpu = [(after - before) / images * 1e6 for before, after in zip(begin.cpu_s, end.cpu_s, strict=True)]

@@ -1,5 +1,6 @@
 """A worker whose model is not there: it stores made-up labels, and so shows what everything around the model costs."""
 
+import os
 import sys
 
 import worker.labelling
@@ -26,14 +27,22 @@ class NullLabeller:
                 ),
                 width=4000,
                 height=3000,
-                size=3_000_000,
-                mtime_ns=1_700_000_000_000_000_000 + image.image_id,
                 read_ms=1.0,
                 decode_ms=3.0,
                 infer_ms=5.0,
+                **_version(image.path),
             )
             for image in images
         ]
+
+
+def _version(path: str) -> dict[str, int]:
+    """Return which version of the file was seen, where there is one."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return {"size": 3_000_000, "mtime_ns": 1_700_000_000_000_000_000}
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
 
 
 if __name__ == "__main__":

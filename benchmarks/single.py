@@ -12,42 +12,44 @@ from typing import TYPE_CHECKING
 
 from benchmarks import runs
 from benchmarks.page import Section
+from common.settings import available_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 #: What the field quotes for ResNet-18 on a CPU: an image, loading, peak memory.
 QUOTED = {"p50_ms": 38.0, "start_s": 2.1, "peak_mb": 186.0}
-IMAGES = 500
+IMAGES = 300
 
 
 def measure(archive: Path, weights_dir: Path, rounds: int, precisions: Sequence[str]) -> Section:
     """Time processes of their own, `rounds` for each precision."""
     found = {
-        precision: [
+        f"{precision}, {threads} thread{'s' if threads > 1 else ''}": [
             runs.last_json(
                 runs.checked(
-                    [sys.executable, "-m", "benchmarks.single", str(archive), precision],
-                    runs.environment(weights_dir) | {"OMP_NUM_THREADS": "1"},
+                    [sys.executable, "-m", "benchmarks.single", str(archive), precision, str(threads)],
+                    runs.environment(weights_dir),
                 )
             )
             for _ in range(rounds)
         ]
         for precision in precisions
+        for threads in dict.fromkeys((1, available_cpus()))
     }
     lines = ["| | an image, p50 | p99 | start to first labels | peak memory |", "|---|---|---|---|---|"]
-    for precision, times in found.items():
+    for name, times in found.items():
         p50, p99, start, peak = (
             statistics.median(one[name] for one in times) for name in ("p50_ms", "p99_ms", "start_s", "peak_mb")
         )
-        lines.append(f"| {precision} | {p50:.1f} ms | {p99:.1f} ms | {start:.2f} s | {peak:.0f} MB |")
+        lines.append(f"| {name} | {p50:.1f} ms | {p99:.1f} ms | {start:.2f} s | {peak:.0f} MB |")
     lines.append(
         f"| quoted by the field | {QUOTED['p50_ms']:.0f} ms | | {QUOTED['start_s']} s | {QUOTED['peak_mb']:.0f} MB |"
     )
     return Section(lines, found)
 
 
-def _time(archive: Path, precision: str) -> dict[str, float]:
+def _time(archive: Path, precision: str, threads: int) -> dict[str, float]:
     begun = perf_counter()
     from common.settings import load_settings
     from storage.records import ChunkImage
@@ -55,7 +57,7 @@ def _time(archive: Path, precision: str) -> dict[str, float]:
     from worker.models import resolve
 
     settings = load_settings(precision=precision, batch_size=1)
-    labeller = Labeller(resolve(settings), settings)
+    labeller = Labeller(resolve(settings), settings, threads)
     paths = sorted(str(path.resolve()) for path in archive.rglob("*.jpg"))
     images = [ChunkImage(number, paths[number % len(paths)]) for number in range(IMAGES)]
     labeller.label(images[:1], ["/"])
@@ -77,4 +79,4 @@ def _time(archive: Path, precision: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_time(Path(sys.argv[1]), sys.argv[2])))
+    print(json.dumps(_time(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 #: Names that say «image». Whether they tell the truth is found when the file is decoded: a wrong one fails.
-IMAGE_SUFFIXES = frozenset(
+IMAGE_SUFFIXES = tuple(
     f".{suffix}"
     for suffix in "jpg jpeg jpe jfif mpo png apng webp gif bmp dib tif tiff avif heic heif hif".split()  # noqa: SIM905
 )
@@ -29,7 +29,7 @@ _BITMAP_RESERVED = slice(6, 10)
 
 
 def has_image_suffix(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+    return name.rfind(".") > 0 and name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def begins_like_one(path: str) -> bool:

@@ -38,6 +38,7 @@ class Publisher:
         self._database = database
         self._run = run
         self._limit = settings.queue_limit
+        self._room = 0  # at least so many more chunks may wait: workers only ever take some
 
     def publish_waiting(self) -> int:
         """Publish waiting chunks while the queue has room for them; return how many.
@@ -46,10 +47,12 @@ class Publisher:
             BrokerError: Redis is out of reach or full. `reconcile` finds what was not published after all.
 
         """
-        room = min(ROUND_CHUNKS, self._limit - depth(self._app))
-        if room <= 0:
+        if self._room < ROUND_CHUNKS:
+            self._room = self._limit - depth(self._app)  # a connection of its own: too dear for every round
+        if self._room <= 0:
             return 0
-        taken = take_waiting(self._database, self._run.id, room)
+        taken = take_waiting(self._database, self._run.id, min(ROUND_CHUNKS, self._room))
+        self._room -= len(taken)
         publish(
             self._app,
             (

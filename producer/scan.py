@@ -91,7 +91,7 @@ def scan(
         ArchiveError: a root is gone or cannot be read.
 
     """
-    wanted = _matcher(include) if include else lambda _name, _path: True
+    wanted = _matcher(include) if include else lambda _entry, _root: True
     unwanted = _matcher(exclude)
     for root in roots:
         if os.path.isfile(root):
@@ -133,8 +133,8 @@ def sample(refs: Iterator[ImageRef], count: int, budget_s: float) -> Sample:
 
 def _walk(
     root: str,
-    wanted: Callable[[str, str], bool],
-    unwanted: Callable[[str, str], bool],
+    wanted: Callable[[os.DirEntry[str], str], bool],
+    unwanted: Callable[[os.DirEntry[str], str], bool],
     counts: ScanCounts,
     is_stopped: Callable[[], bool],
 ) -> Iterator[ImageRef]:
@@ -145,13 +145,12 @@ def _walk(
         for entry in _entries(folder, root, counts):
             if is_stopped():
                 return
-            relative = entry.path[len(root) :].lstrip("/")
-            if entry.name.startswith(".") or unwanted(entry.name, relative):
+            if entry.name.startswith(".") or unwanted(entry, root):
                 continue
             if _is_folder(entry):
                 if entry.name not in SKIPPED_FOLDERS:
                     inner.append(entry.path)
-            elif wanted(entry.name, relative):
+            elif wanted(entry, root):
                 ref = _image(entry, root, counts)
                 if ref:
                     yield ref
@@ -200,16 +199,16 @@ def _leads_to_file_inside(path: str, root: str) -> bool:
     return real.startswith(root.rstrip("/") + "/") and os.path.isfile(real)
 
 
-def _matcher(globs: Sequence[str]) -> Callable[[str, str], bool]:
-    """Return a test of a file's name and its path below the root, both in any case of letters.
+def _matcher(globs: Sequence[str]) -> Callable[[os.DirEntry[str], str], bool]:
+    """Return a test of a file's name and its path below a root, both in any case of letters.
 
     A glob with a slash is held against the path, where `*` crosses slashes; one without, against the name.
     """
     names = _compiled([glob for glob in globs if "/" not in glob])
     paths = _compiled([glob.strip("/") for glob in globs if "/" in glob])
 
-    def matches(name: str, path: str) -> bool:
-        return bool((names and names.match(name)) or (paths and paths.match(path)))
+    def matches(entry: os.DirEntry[str], root: str) -> bool:
+        return bool((names and names.match(entry.name)) or (paths and paths.match(entry.path[len(root) :].lstrip("/"))))
 
     return matches
 

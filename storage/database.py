@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -32,7 +33,7 @@ from common.errors import DatabaseBusyError, DatabaseError, UsageError
 from common.settings import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import FromClause, Insert, Table
 
@@ -65,6 +66,8 @@ class Database:
         try:
             self.url: URL = make_url(url)
             self._engine = _create_engine(self.url)
+            # SQLite has one writer, and lets another sleep and look again; threads of one process need not.
+            self._turn = Lock() if self.is_sqlite else nullcontext()
             self._upsert_rows = cache(self._build_upsert_rows)  # building it takes longer than running it
         except (ArgumentError, ValueError, ImportError) as error:
             reason = redact(str(error).splitlines()[0].replace(url, redact(url)))
@@ -95,6 +98,7 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """Open a transaction that commits when the block ends, and rolls back when it raises."""
         with (
+            self._turn,
             self._translated(),
             self._engine.connect() as connection,
             connection.execution_options(nightlabel_write=True).begin(),
@@ -112,15 +116,14 @@ class Database:
         key: tuple[str, ...],
         update: tuple[str, ...],
         columns: tuple[str, ...],
-        rows: Sequence[Sequence[Any]],
+        rows: Mapping[str, Any],
         **shared: Any,  # noqa: ANN401 - values of columns
     ) -> None:
-        """Insert rows, one or more, each with the `columns` as given and with the `shared` values.
+        """Insert rows, one or more, `bound` with the `columns`, each with the `shared` values besides.
 
         Where the `key` is there already, the `update` columns are updated.
         """
-        statement = self._upsert_rows(table, key, update, columns, tuple(shared))
-        connection.execute(statement, {**self.bound(columns, rows), **shared})
+        connection.execute(self._upsert_rows(table, key, update, columns, tuple(shared)), {**rows, **shared})
 
     def table_of(self, table: Table, columns: tuple[str, ...]) -> FromClause:
         """Return rows of numbers and texts, with some of a table's columns, as something to select from.
@@ -139,7 +142,7 @@ class Database:
         return func.unnest(*arrays).table_valued(*columns).render_derived()
 
     def bound(self, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
-        """Return the parameters that fill the `table_of` these columns with these rows."""
+        """Return the parameters that fill the `table_of` these columns, with these rows."""
         if self.is_sqlite:
             return {"rows": json.dumps(rows, ensure_ascii=False)}
         return {f"rows_{name}": list(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)}

@@ -15,7 +15,7 @@ from storage.tables import FAILED, chunks, images, manifest, outcomes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select
 
     from storage.database import Database
     from storage.records import Run
@@ -25,6 +25,8 @@ StoredPath = tuple[str, str]
 
 _NAME = ("path", "path_hex")
 _VERSION = ("size", "mtime_ns")
+_REF = _NAME + _VERSION
+_PLACE = ("image_id", "chunk_id")
 
 #: Rows that one page of a long SELECT brings into memory.
 PAGE_ROWS = 1000
@@ -51,9 +53,11 @@ def add_images(database: Database, run: Run, refs: Sequence[ImageRef], *, chunk_
     """
     wanted = {_stored_path(ref.path): ref for ref in refs}
     up_to_date = 0
+    rows = _bound(database, wanted)
     with database.write() as connection:
         moved: Counter[tuple[int, str]] = Counter()
-        for path, path_hex, is_fresh, chunk_id, is_open, status in _known(database, connection, run, wanted):
+        known = connection.execute(_known(database, run), rows).all()
+        for path, path_hex, is_fresh, chunk_id, is_open, status in known:
             if is_open or (is_fresh and (chunk_id is not None or not relabel)):
                 del wanted[path, path_hex]
                 up_to_date += chunk_id is None
@@ -61,7 +65,10 @@ def add_images(database: Database, run: Run, refs: Sequence[ImageRef], *, chunk_
                 moved[chunk_id, status] += 1
         if wanted:
             _leave_chunks(connection, moved)
-            _put_into_chunks(database, connection, run.id, _image_ids(database, connection, wanted), chunk_size)
+            if known:
+                rows = _bound(database, wanted)
+            image_ids = _image_ids(database, connection, wanted, rows)
+            _put_into_chunks(database, connection, run.id, image_ids, chunk_size)
     return Added(len(wanted), up_to_date)
 
 
@@ -163,14 +170,12 @@ def failed_images(database: Database, run_id: int, kinds: Sequence[str]) -> Iter
         yield [ImageRef(_path(row.path, row.path_hex), row.size, row.mtime_ns) for row in rows]
 
 
-def _known(
-    database: Database, connection: Connection, run: Run, wanted: Mapping[StoredPath, ImageRef]
-) -> Sequence[Any]:
-    """Return, of each image that is known: its name, whether its outcome is that of this size and mtime, its chunk in
+def _known(database: Database, run: Run) -> Select[Any]:
+    """Select, of each image that is known: its name, whether its outcome is that of this size and mtime, its chunk in
     the run, whether that is open, and the outcome's status.
     """
-    refs = database.table_of(images, _NAME + _VERSION)
-    query = (
+    refs = database.table_of(images, _REF)
+    return (
         select(
             refs.c.path,
             refs.c.path_hex,
@@ -185,22 +190,22 @@ def _known(
         .outerjoin(manifest, and_(manifest.c.run_id == run.id, manifest.c.image_id == images.c.id))
         .outerjoin(chunks, chunks.c.id == manifest.c.chunk_id)
     )
-    return connection.execute(query, database.bound(_NAME + _VERSION, _rows(wanted))).all()
 
 
-def _rows(wanted: Mapping[StoredPath, ImageRef]) -> list[tuple[str, str, int, int]]:
-    return [(*name, ref.size, ref.mtime_ns) for name, ref in wanted.items()]
+def _bound(database: Database, wanted: Mapping[StoredPath, ImageRef]) -> dict[str, Any]:
+    return database.bound(_REF, [(*name, ref.size, ref.mtime_ns) for name, ref in wanted.items()])
 
 
-def _image_ids(database: Database, connection: Connection, wanted: Mapping[StoredPath, ImageRef]) -> list[int]:
+def _image_ids(
+    database: Database, connection: Connection, wanted: Iterable[StoredPath], rows: Mapping[str, Any]
+) -> list[int]:
     """Return the ids of the images in the order of `wanted`, whose rows are made or brought up to date."""
-    database.upsert_rows(connection, images, _NAME, _VERSION, _NAME + _VERSION, _rows(wanted))
-    names = database.table_of(images, _NAME)
+    database.upsert_rows(connection, images, _NAME, _VERSION, _REF, rows)
+    refs = database.table_of(images, _REF)
     query = select(images.c.path, images.c.path_hex, images.c.id).join(
-        names, and_(images.c.path == names.c.path, images.c.path_hex == names.c.path_hex)
+        refs, and_(images.c.path == refs.c.path, images.c.path_hex == refs.c.path_hex)
     )
-    rows = connection.execute(query, database.bound(_NAME, list(wanted))).all()
-    id_of = {(path, path_hex): image_id for path, path_hex, image_id in rows}
+    id_of = {(path, path_hex): image_id for path, path_hex, image_id in connection.execute(query, rows).all()}
     return [id_of[name] for name in wanted]
 
 
@@ -213,9 +218,8 @@ def _put_into_chunks(
         [{"run_id": run_id, "images": len(group), "attempt": 0, "starts": 0, "suspect_starts": 0} for group in groups],
     ).scalars()
     places = [(image_id, chunk_id) for chunk_id, group in zip(chunk_ids, groups, strict=True) for image_id in group]
-    database.upsert_rows(
-        connection, manifest, ("run_id", "image_id"), ("chunk_id",), ("image_id", "chunk_id"), places, run_id=run_id
-    )
+    rows = database.bound(_PLACE, places)
+    database.upsert_rows(connection, manifest, ("run_id", "image_id"), ("chunk_id",), _PLACE, rows, run_id=run_id)
 
 
 def _leave_chunks(connection: Connection, moved: Counter[tuple[int, str]]) -> None:

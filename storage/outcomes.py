@@ -80,7 +80,13 @@ def store(database: Database, run: Run, claimed: Claim, results: Sequence[Outcom
     now = datetime.now(UTC)
     with database.write() as connection:
         database.upsert_rows(
-            connection, workers, ("name",), _SAMPLE, ("name",), [(sample.name,)], **_sample_values(sample, now)
+            connection,
+            workers,
+            ("name",),
+            _SAMPLE,
+            ("name",),
+            database.bound(("name",), [(sample.name,)]),
+            **_sample_values(sample, now),
         )
         done = {"done_at": now, "started_at": claimed.started_at, "worker": sample.name}
         return _store(database, connection, run, claimed, results, sample.name, done)
@@ -135,7 +141,7 @@ def _store(
             _KEY,
             _VALUES,
             _COLUMNS,
-            [_row(outcome) for outcome in results],
+            database.bound(_COLUMNS, [_row(outcome) for outcome in results]),
             model_id=run.model_id,
             run_id=run.id,
             chunk_id=claimed.chunk_id,

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from common.settings import available_cpus
 from storage.records import ChunkImage, shown
 from worker.labelling import Labeller
 from worker.models import resolve
@@ -53,7 +54,7 @@ def classify_files(files: Sequence[str], settings: Settings) -> list[Answer]:
     """
     ready = resolve(settings)
     batch_size = min(settings.batch_size, len(files))  # a single image must not wait for a batch
-    labeller = Labeller(ready, settings.model_copy(update={"batch_size": batch_size}))
+    labeller = Labeller(ready, settings.model_copy(update={"batch_size": batch_size}), threads=available_cpus())
     images = [ChunkImage(position, os.path.abspath(file)) for position, file in enumerate(files)]
     roots = [os.path.realpath(file) for file in files]  # whatever is named on the command line may be read
     outcomes = sorted(labeller.label(images, roots), key=lambda outcome: outcome.image_id)

@@ -39,8 +39,8 @@ class _Waiting(NamedTuple):
 class Labeller:
     """A warm model, and the limits on what it is given. One a process and model."""
 
-    def __init__(self, ready: ReadyModel, settings: Settings) -> None:
-        self._engine = load_engine(ready, settings.batch_size)
+    def __init__(self, ready: ReadyModel, settings: Settings, threads: int = 1) -> None:
+        self._engine = load_engine(ready, settings.batch_size, threads)
         self._categories = ready.categories
         self._preprocessing = ready.model.preprocessing
         self._batch_size = settings.batch_size

@@ -39,16 +39,19 @@ class Engine(Protocol):
         ...
 
 
-def load_engine(ready: ReadyModel, batch_size: int) -> Engine:
-    """Load a model into the engine that it was resolved for, for batches of up to `batch_size` images."""
+def load_engine(ready: ReadyModel, batch_size: int, threads: int = 1) -> Engine:
+    """Load a model into the engine that it was resolved for, for batches of up to `batch_size` images.
+
+    One thread, where there is a process a core; all cores, where there is one process.
+    """
     if ready.engine == "torch":
         from worker.engines.torch import TorchEngine
 
-        return TorchEngine(ready.model, ready.weights_path)
+        return TorchEngine(ready.model, ready.weights_path, threads)
     from worker.engines.openvino import OpenVinoEngine
 
     assert ready.prepared
-    return OpenVinoEngine(ready.prepared / "model.xml", ready.model.precision, batch_size)
+    return OpenVinoEngine(ready.prepared / "model.xml", ready.model.precision, batch_size, threads)
 
 
 def choose_engine(wanted: str) -> str:

@@ -32,9 +32,9 @@ _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 
 
 class OpenVinoEngine:
-    """A prepared model, compiled for one core and for batches of one size."""
+    """A prepared model, compiled for so many cores and for batches of one size."""
 
-    def __init__(self, model_path: Path, precision: str, batch_size: int) -> None:
+    def __init__(self, model_path: Path, precision: str, batch_size: int, threads: int = 1) -> None:
         """Load and compile.
 
         Raises:
@@ -52,7 +52,7 @@ class OpenVinoEngine:
             "CPU",
             {
                 "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
-                "INFERENCE_NUM_THREADS": 1,
+                "INFERENCE_NUM_THREADS": threads,
                 "NUM_STREAMS": 1,
                 # Pinning puts the first thread of every process on the first CPU: two workers on one core.
                 "ENABLE_CPU_PINNING": False,

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class TorchEngine:
     """torchvision's own model, in eager mode."""
 
-    def __init__(self, model: Model, weights_path: Path | None) -> None:
-        torch.set_num_threads(1)  # one process a core
+    def __init__(self, model: Model, weights_path: Path | None, threads: int = 1) -> None:
+        torch.set_num_threads(threads)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         dtype = torch.bfloat16 if model.precision == "bf16" else torch.float32
         self._model = build_reference(model, weights_path).to(self._device, dtype).to(memory_format=torch.channels_last)
