@@ -28,11 +28,11 @@ def measure(archive: Path, weights_dir: Path, rounds: int) -> Section:
     """Time all contenders on the archive, one after the other, `rounds` times over."""
     usual = best_precision()
     contenders = [
-        _system(weights_dir, usual, 2),
+        system(weights_dir, usual, 2),
         _peer(weights_dir, f"limit loop, {usual}, 2 processes", "limit_loop.py", usual),
-        _system(weights_dir, "int8", 2),
+        system(weights_dir, "int8", 2),
         _peer(weights_dir, "limit loop, int8, 2 processes", "limit_loop.py", "int8"),
-        _system(weights_dir, usual, 1),
+        system(weights_dir, usual, 1),
         evening(weights_dir),
         _peer(weights_dir, "timm's recipe, fp32", "timm_recipe.py", _weights(weights_dir), "fp32"),
         _peer(weights_dir, "timm's recipe, bf16", "timm_recipe.py", _weights(weights_dir), "bf16"),
@@ -68,7 +68,8 @@ def evening(weights_dir: Path) -> Contender:
     return _peer(weights_dir, "an evening's Celery, fp32", "evening_celery.py", _weights(weights_dir))
 
 
-def _system(weights_dir: Path, precision: str, workers: int) -> Contender:
+def system(weights_dir: Path, precision: str, workers: int) -> Contender:
+    """Return the whole command."""
     name = f"nightlabel, {precision}, {workers} worker{'s' if workers > 1 else ''}"
     options = ("--precision", precision, "--workers", str(workers))
     return Contender(name, lambda archive: runs.label(archive, weights_dir, *options).speed)

@@ -1,4 +1,4 @@
--- What a night leaves in the tables, for the images whose numbers are from :first to :last. On SQLite and Postgres.
+-- What a night leaves in the tables, for the images of a range of numbers. On SQLite and Postgres.
 
 WITH RECURSIVE n(i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i < :last)
 INSERT INTO images (id, path, path_hex, size, mtime_ns)

@@ -6,7 +6,7 @@ import statistics
 from typing import TYPE_CHECKING
 
 from benchmarks import beside_peers, runs
-from benchmarks.beside_peers import Contender, compare
+from benchmarks.beside_peers import compare
 from benchmarks.page import ROOT, Section
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ READ_S = 0.020
 def measure_large(archive: Path, weights_dir: Path, rounds: int) -> Section:
     """Compare on photos of 12 megapixels."""
     contenders = [
-        Contender("nightlabel, 2 workers", lambda folder: runs.label(folder, weights_dir, "--workers", "2").speed),
+        beside_peers.system(weights_dir, beside_peers.best_precision(), 2),
+        beside_peers.system(weights_dir, "int8", 2),
         beside_peers.evening(weights_dir),
     ]
     return compare(contenders, archive, rounds)
@@ -28,8 +29,8 @@ def measure_settings(archive: Path, weights_dir: Path, rounds: int) -> Section:
     """Compare sizes of batches and chunks, and a disk that takes 20 ms a file, with the defaults."""
     slow = {"PYTHONPATH": str(ROOT / "benchmarks" / "slow_disk"), "SLOW_DISK_S": str(READ_S)}
     variants: dict[str, dict[str, str]] = {"the defaults: batches of 8, chunks of 64": {}}
-    variants |= {f"batches of {size}": {"NIGHTLABEL_BATCH_SIZE": str(size)} for size in (1, 4, 16, 32)}
-    variants |= {f"chunks of {size}": {"NIGHTLABEL_CHUNK_SIZE": str(size)} for size in (1, 8, 32)}
+    variants |= {f"batches of {size}": {"NIGHTLABEL_BATCH_SIZE": str(size)} for size in (1, 16, 32)}
+    variants |= {f"chunks of {size}": {"NIGHTLABEL_CHUNK_SIZE": str(size)} for size in (1, 8)}
     variants[f"a disk that takes {READ_S * 1000:.0f} ms a file"] = slow
     nights: dict[str, list[runs.Night]] = {name: [] for name in variants}
     for number in range(rounds):

@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+import worker.engines.openvino
 from common.errors import ModelError
 from storage.records import ChunkImage
+from worker.engines.openvino import Quantisation, quantise_network
 from worker.labelling import Labeller
 from worker.models import quantise_for, resolve, resolve_recorded
-from worker.quantise import MIN_IMAGES
+from worker.quantise import MIN_IMAGES, _distance, quantised_dir, write_quantised
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from common.settings import Settings
     from worker.quantise import Quantised
@@ -51,6 +55,35 @@ def test_the_same_labels_as_fp32(quantised: Quantised, int8: Settings, settings:
     exact, quick = best(settings), best(int8)
 
     assert sum(exact[number] == quick[number] for number in exact) >= SAME_AT_LEAST
+
+
+@pytest.mark.filterwarnings("ignore")  # NNCF's and torch's own
+def test_of_two_ways_the_one_closer_to_fp32_is_kept(
+    int8: Settings, settings: Settings, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fp32 = resolve(settings)
+    assert fp32.prepared
+    shutil.copytree(fp32.prepared, tmp_path / "models" / fp32.prepared.name)
+
+    def quantise(source: Path, views: NDArray[np.uint8], target: Path, how: Quantisation) -> None:
+        if how is not kept:
+            views = np.zeros_like(views)  # learnt from black pictures: far from fp32
+        quantise_network(source, views, target, how)
+
+    monkeypatch.setattr(worker.engines.openvino, "quantise_network", quantise)
+    for kept in Quantisation:
+        paths = sorted(map(str, photos.glob("*.jpg")))[:MIN_IMAGES]
+        write_quantised(fp32.model, tmp_path, paths, settings.max_file_bytes, settings.max_pixels)
+        folder = quantised_dir(fp32.model, tmp_path)
+        assert json.loads((folder / "model.json").read_text())["quantisation"] == kept
+        assert sorted(path.name for path in folder.iterdir()) == ["model.bin", "model.json", "model.xml"]
+
+
+def test_the_distance_of_two_answers_grows_with_their_difference() -> None:
+    expected = np.array([[0.9, 0.1, 0.0]], np.float32)
+    near, far = np.array([[0.8, 0.2, 0.0]], np.float32), np.array([[0.1, 0.9, 0.0]], np.float32)
+    assert _distance(expected, expected) == pytest.approx(0, abs=1e-6)
+    assert 0 < _distance(expected, near) < _distance(expected, far)
 
 
 def test_it_is_quantised_once(quantised: Quantised, int8: Settings) -> None:
