@@ -2,7 +2,7 @@
 #
 #   make run PHOTOS=<folder>    label the folder, print the report
 #   make test                   run all tests
-#   make bench                  time it beside its peers, and write docs/performance.md (minutes; alone, please)
+#   make bench                  measure all that docs/performance.md shows, and write it there (an hour; alone, please)
 #
 # A second call sees from the stamps below that nothing is to be installed.
 
