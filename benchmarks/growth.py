@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from contextlib import ExitStack
@@ -16,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 from sqlalchemy import bindparam, text
 
-from benchmarks.page import ROOT, Section
+from benchmarks import runs
+from benchmarks.page import Section
 from broker.app import make_app
 from broker.private_redis import PrivateRedis
 from common.settings import as_environment, load_settings
@@ -130,15 +129,7 @@ def run(rows: int, workers: int, database_url: str | None) -> dict[int, list[Mom
         ensure_schema(database)
         ready = resolve(settings)
         night, _ = open_run(database, ready.model, engine=ready.engine, roots=["/volume1/photos"], filters={})
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.null_worker"],
-            cwd=ROOT,
-            env=os.environ | as_environment(settings),
-            stdout=subprocess.DEVNULL,
-            stderr=(folder / "worker.log").open("wb"),
-        )
-        stack.callback(worker.wait)
-        stack.callback(worker.terminate)
+        worker = stack.enter_context(runs.null_worker(as_environment(settings)))
         recorder = Recorder([psutil.Process(), psutil.Process(redis.pid), psutil.Process(worker.pid)])
         for mark in (mark for mark in MARKS if mark <= rows):
             begun = time.monotonic()

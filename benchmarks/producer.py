@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import runs
-from benchmarks.page import ROOT, Section
+from benchmarks.page import Section
 from broker.private_redis import PrivateRedis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 
 def measure(weights_dir: Path, files: int, database_url: str | None) -> Section:
@@ -33,7 +30,7 @@ def measure(weights_dir: Path, files: int, database_url: str | None) -> Section:
         _touch(archive / "one", 1)
         start_s = _enqueue(archive / "one", variables)
         new_s = _enqueue(archive, variables) - start_s
-        with _null_worker(variables):
+        with runs.null_worker(variables):
             _enqueue(archive, variables, "--wait")
         again_s = _enqueue(archive, variables) - start_s
     lines = ["| | seconds | images/s |", "|---|---|---|"]
@@ -56,19 +53,3 @@ def _enqueue(archive: Path, variables: Mapping[str, str], *options: str) -> floa
     begun = time.monotonic()
     runs.checked([sys.executable, "-P", "-m", "nightlabel", "enqueue", str(archive), *options], variables)
     return time.monotonic() - begun
-
-
-@contextmanager
-def _null_worker(variables: Mapping[str, str]) -> Iterator[None]:
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.null_worker"],
-        cwd=ROOT,
-        env=os.environ | variables,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield
-    finally:
-        worker.terminate()
-        worker.wait()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -96,7 +95,3 @@ def _part(frames: list[str]) -> str:
             if any(sign in frame for sign in signs):
                 return part
     return REST
-
-
-if __name__ == "__main__":
-    print("\n".join(measure(Path(sys.argv[1]), Path(os.environ["NIGHTLABEL_WEIGHTS_DIR"])).lines))

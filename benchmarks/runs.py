@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image
@@ -15,7 +16,7 @@ from PIL import Image
 from benchmarks.page import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 #: A photo of 12 megapixels, as cameras and telephones have made them for a decade.
@@ -89,6 +90,23 @@ print(sqlite3.connect(sys.argv[1]).execute(
     "select (julianday(min(labelled_at)) - (select julianday(min(started_at)) from workers)) * 86400 from outcomes"
 ).fetchone()[0])
 """
+
+
+@contextmanager
+def null_worker(variables: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a worker without a model beside this process, with these environment variables."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.null_worker"],
+        cwd=ROOT,
+        env=os.environ | variables,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def checked(command: list[str], variables: Mapping[str, str]) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
+from collections import defaultdict, deque
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -32,7 +32,6 @@ from worker.reading import read_image
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
-    from types import TracebackType
 
     from numpy.typing import NDArray
 
@@ -154,7 +153,7 @@ def _time_decoding(
     measured: Bench, source: Iterator[ImageRef], roots: Sequence[str], ready: ReadyModel, settings: Settings
 ) -> NDArray[np.uint8]:
     """Read and decode images one by one; return what the model would see of the last ones, uint8 `[N, H, W, 3]`."""
-    views: list[NDArray[np.uint8]] = []
+    views: deque[NDArray[np.uint8]] = deque(maxlen=_VIEWS)
     read_ms = decode_ms = pixels = size = 0.0
     begun = perf_counter()
     while perf_counter() - begun < DECODING_S or not views:
@@ -172,7 +171,7 @@ def _time_decoding(
         read_ms += file.read_ms
         pixels += picture.width * picture.height
         size += file.size
-        views = [*views[1 - _VIEWS :], picture.pixels]
+        views.append(picture.pixels)
     decoded = measured.sampled - measured.unlabelled
     measured.read_ms, measured.decode_ms = read_ms / decoded, decode_ms / decoded
     measured.mean_megapixels, measured.mean_megabytes = pixels / decoded / 1e6, size / decoded / 1e6
@@ -269,14 +268,6 @@ class _Quiet:
     def note(self, sentence: str) -> None:
         self._say(sentence)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
-
 
 def _archive_line(measured: Bench, roots: Iterable[str]) -> str:
     more = "" if measured.is_whole else "more than "
@@ -300,8 +291,13 @@ def _speed_or_reason(speed: float | str) -> str:
 
 
 def _system_line(speed: SystemSpeed) -> str:
-    label = f"{speed.workers} worker{'s' if speed.workers > 1 else ''}"
-    return f"  {label:<21}{speed.images_per_second:8,.1f} images/s  {speed.worker_rss_mb:5.0f} MB each"
+    return (
+        f"  {_counted(speed.workers):<21}{speed.images_per_second:8,.1f} images/s  {speed.worker_rss_mb:5.0f} MB each"
+    )
+
+
+def _counted(workers: int) -> str:
+    return f"{workers} worker{'s' if workers > 1 else ''}"
 
 
 def _conclusion(measured: Bench) -> str:
@@ -310,6 +306,6 @@ def _conclusion(measured: Bench) -> str:
     more = "" if measured.is_whole else "more than "
     return (
         f"  a worker's time: decode {best.decode_share:.0%}, inference {best.infer_share:.0%}, all else {rest:.0%}\n\n"
-        f"{measured.images:,} images: {more}{duration(measured.forecast_s)} with {best.workers}"
-        f" worker{'s' if best.workers > 1 else ''}; a million: {duration(1e6 / best.images_per_second)}"
+        f"{measured.images:,} images: {more}{duration(measured.forecast_s)} with {_counted(best.workers)};"
+        f" a million: {duration(1e6 / best.images_per_second)}"
     )

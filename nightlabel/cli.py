@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from common.settings import Settings
     from nightlabel.run import ManifestWriter
+    from report.night import NightFigures
     from storage.database import Database
     from storage.records import Run
 
@@ -328,10 +329,8 @@ def bench(
         exclude=exclude,
     )
     from nightlabel.bench import bench as measure
-    from nightlabel.run import quantise_on
 
-    if settings.precision == "int8":
-        typer.echo(f"{settings.model}: {quantise_on(settings, paths)}.", err=True)
+    _quantise_if_int8(settings, paths)
     measured = measure(settings, paths, lambda line: typer.echo(line, err=as_json))
     if as_json:
         typer.echo(json.dumps(measured.as_json(), indent=2))
@@ -425,13 +424,20 @@ def _console(*, stderr: bool = False) -> Console:
 
 def _open_run(settings: Settings, paths: list[str], database: Database) -> tuple[Run, ManifestWriter]:
     """Return the run over these paths and what will write its manifest; say what is going to happen."""
-    from nightlabel.run import open_scan_run, quantise_on, scan_writer
+    from nightlabel.run import open_scan_run, scan_writer
 
-    if settings.precision == "int8":
-        typer.echo(f"{settings.model}: {quantise_on(settings, paths)}.", err=True)
+    _quantise_if_int8(settings, paths)
     run, is_new = open_scan_run(settings, paths, database)
     _announce(run, settings, is_new=is_new)
     return run, scan_writer(database, run, settings)
+
+
+def _quantise_if_int8(settings: Settings, paths: list[str]) -> None:
+    """Make the int8 model that is asked for, unless there is one, and say how good it is."""
+    if settings.precision == "int8":
+        from nightlabel.run import quantise_on
+
+        typer.echo(f"{settings.model}: {quantise_on(settings, paths)}.", err=True)
 
 
 def _announce(run: Run, settings: Settings, *, is_new: bool) -> None:
@@ -498,11 +504,11 @@ def _follow(
 
 
 def _finish(database: Database, run: Run) -> None:
-    from storage.runs import get_run, progress
+    from storage.runs import get_run
 
-    _print_report(database, get_run(database, run.id) or run, as_json=False)
+    night = _print_report(database, get_run(database, run.id) or run, as_json=False)
     typer.echo()
-    if progress(database, run.id).failed:
+    if night.progress.failed:
         typer.echo(_list_failures(database, run))
     typer.echo(f"The labels are in {database.shown}: tables `results` and `labels`.")
 
@@ -513,7 +519,7 @@ def _list_failures(database: Database, run: Run) -> str:
     return f'What failed:   {client.format(shlex.quote(database.shown))} "{query}"\nTry it again:  nightlabel retry'
 
 
-def _print_report(database: Database, run: Run, *, as_json: bool) -> None:
+def _print_report(database: Database, run: Run, *, as_json: bool) -> NightFigures:
     from report.machine import as_json as figures_as_json
     from report.night import night_figures
     from report.terminal import print_report
@@ -523,3 +529,4 @@ def _print_report(database: Database, run: Run, *, as_json: bool) -> None:
         typer.echo(json.dumps(figures_as_json(night), indent=2))
     else:
         print_report(night, _console())
+    return night

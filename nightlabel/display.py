@@ -28,13 +28,10 @@ class Display(Protocol):
 
     def update(self, progress: records.Progress, *, scanning: bool) -> None: ...
     def note(self, sentence: str) -> None: ...
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
 
 
-def make_display(console: Console) -> Display:
+def make_display(console: Console) -> _Bar | _Lines:
+    """Return a display, to be entered while the run goes on."""
     return _Bar(console) if console.is_terminal else _Lines(console)
 
 

@@ -15,7 +15,7 @@ from storage.tables import FAILED, chunks, images, manifest, outcomes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection, Select
+    from sqlalchemy import ColumnElement, Connection, FromClause, Select
 
     from storage.database import Database
     from storage.records import Run
@@ -185,11 +185,15 @@ def _known(database: Database, run: Run) -> Select[Any]:
             outcomes.c.status,
         )
         .select_from(refs)
-        .join(images, and_(images.c.path == refs.c.path, images.c.path_hex == refs.c.path_hex))
+        .join(images, _has_name_of(refs))
         .outerjoin(outcomes, and_(outcomes.c.image_id == images.c.id, outcomes.c.model_id == run.model_id))
         .outerjoin(manifest, and_(manifest.c.run_id == run.id, manifest.c.image_id == images.c.id))
         .outerjoin(chunks, chunks.c.id == manifest.c.chunk_id)
     )
+
+
+def _has_name_of(refs: FromClause) -> ColumnElement[bool]:
+    return and_(images.c.path == refs.c.path, images.c.path_hex == refs.c.path_hex)
 
 
 def _bound(database: Database, wanted: Mapping[StoredPath, ImageRef]) -> dict[str, Any]:
@@ -202,9 +206,7 @@ def _image_ids(
     """Return the ids of the images in the order of `wanted`, whose rows are made or brought up to date."""
     database.upsert_rows(connection, images, _NAME, _VERSION, _REF, rows)
     refs = database.table_of(images, _REF)
-    query = select(images.c.path, images.c.path_hex, images.c.id).join(
-        refs, and_(images.c.path == refs.c.path, images.c.path_hex == refs.c.path_hex)
-    )
+    query = select(images.c.path, images.c.path_hex, images.c.id).join(refs, _has_name_of(refs))
     id_of = {(path, path_hex): image_id for path, path_hex, image_id in connection.execute(query, rows).all()}
     return [id_of[name] for name in wanted]
 

@@ -53,7 +53,8 @@ def resolve(settings: Settings) -> ReadyModel:
             raise ModelError(f"{entry.name} is not quantised yet: nightlabel models prepare {entry.name} --int8 PATH")
         _refuse_disagreement(quantised, settings)
         model = replace(model, calibration=quantised.calibration)
-    return _ready(model, entry, engine, path, settings)
+        return _ready(model, entry, engine, path, quantised.folder)
+    return _ready(model, entry, engine, path, _prepared(model, engine, path, settings))
 
 
 def quantise_for(settings: Settings, sample: Callable[[], Sequence[str]], *, anew: bool = False) -> Quantised:
@@ -85,7 +86,7 @@ def check_configured(settings: Settings) -> None:
     entry = find_entry(settings.model, settings.cache_dir)
     weights, path = _weights(entry, settings)
     model = _model(entry, weights, "fp32")  # what is prepared serves every precision
-    _ready(model, entry, choose_engine(settings.engine), path, settings)
+    _prepared(model, choose_engine(settings.engine), path, settings)
 
 
 def resolve_recorded(model: Model, engine: str, settings: Settings) -> ReadyModel:
@@ -97,7 +98,7 @@ def resolve_recorded(model: Model, engine: str, settings: Settings) -> ReadyMode
     """
     entry = find_entry(f"{model.architecture}{RECIPE_MARK}{model.recipe}", settings.cache_dir)
     if model.is_random:
-        return _ready(model, entry, engine, None, settings)
+        return _ready(model, entry, engine, None, _prepared(model, engine, None, settings))
     path = find_weights(entry, settings)
     if path is not None:
         found = sha256_of(path)
@@ -111,7 +112,7 @@ def resolve_recorded(model: Model, engine: str, settings: Settings) -> ReadyMode
             f"The weights of {entry.name} that the run recorded (sha256 {model.weights}) are not on this"
             f" machine. {what_to_do(entry, settings)}"
         )
-    return _ready(model, entry, engine, path, settings)
+    return _ready(model, entry, engine, path, _prepared(model, engine, path, settings))
 
 
 def _model(entry: CatalogueEntry, weights: str, precision: str) -> Model:
@@ -153,13 +154,15 @@ def _download(entry: CatalogueEntry, settings: Settings) -> Path:
         ) from error
 
 
-def _ready(model: Model, entry: CatalogueEntry, engine: str, path: Path | None, settings: Settings) -> ReadyModel:
-    prepared = None
-    if model.precision == INT8:
-        prepared = _recorded_quantised(model, settings).folder
-    elif engine == "openvino":
-        prepared = prepare(model, path, settings.cache_dir)
+def _ready(model: Model, entry: CatalogueEntry, engine: str, path: Path | None, prepared: Path | None) -> ReadyModel:
     return ReadyModel(model=model, engine=engine, categories=entry.categories, weights_path=path, prepared=prepared)
+
+
+def _prepared(model: Model, engine: str, path: Path | None, settings: Settings) -> Path | None:
+    """Return the folder that the engine loads the model from, made where that can be done; None if it needs none."""
+    if model.precision == INT8:
+        return _recorded_quantised(model, settings).folder
+    return prepare(model, path, settings.cache_dir) if engine == "openvino" else None
 
 
 def _recorded_quantised(model: Model, settings: Settings) -> Quantised:
