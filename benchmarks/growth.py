@@ -19,7 +19,8 @@ from benchmarks.page import Section
 from broker.app import make_app
 from broker.private_redis import PrivateRedis
 from common.settings import as_environment, load_settings
-from nightlabel.run import Follower, ManifestWriter
+from nightlabel.follower import Follower
+from nightlabel.manifest_writer import ManifestWriter
 from producer.enqueue import write_manifest
 from storage.database import Database
 from storage.records import ImageRef

@@ -38,10 +38,11 @@ def make_app(settings: Settings) -> Celery:
         task_default_queue=QUEUE,
         task_ignore_result=True,  # outcomes are in the database; a result backend would hold them twice
         result_backend=None,
-        # Acknowledge after the commit. A child that dies gives its chunk back, one that hangs is killed and
-        # its chunk found missing by whoever follows the run; the database counts how often it was begun.
+        # Acknowledge after the commit. A child that dies, or hangs and is killed, gives its chunk back. Celery would
+        # have that go on for ever (https://github.com/celery/celery/issues/9082): the database counts the starts.
         task_acks_late=True,
         task_reject_on_worker_lost=True,
+        task_acks_on_timeout=False,
         task_time_limit=settings.time_limit_s,
         task_soft_time_limit=settings.soft_time_limit_s,
         worker_prefetch_multiplier=1,  # a dying worker holds the least; it costs no throughput

@@ -98,6 +98,10 @@ class Settings(BaseSettings):
 
     #: Seconds after which a chunk that hangs is killed; a decoder can hang holding the GIL.
     time_limit_s: int = Field(120, ge=2)
+    #: Share of the newest 1,000 images that may fail before a run stops, since something else must be wrong. 1: any.
+    max_failure_share: float = Field(0.5, ge=0, le=1)
+    #: Seconds without any outcome, though work waits, after which a run starts its workers again.
+    stall_s: int = Field(180, ge=5)
     #: Larger files are refused unread (`too_large`).
     max_file_mb: int = Field(200, ge=1)
     #: Larger pictures are refused undecoded (`too_large`): what a decompression bomb would be.

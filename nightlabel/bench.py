@@ -14,7 +14,8 @@ import numpy as np
 
 from common.errors import ArchiveError, ModelError
 from common.settings import available_cpus
-from nightlabel.run import ManifestWriter, everything, private_folder
+from nightlabel.manifest_writer import ManifestWriter
+from nightlabel.run import everything, private_folder
 from producer.enqueue import write_manifest
 from producer.scan import ScanCounts, find_roots, sample, scan
 from report.terminal import duration

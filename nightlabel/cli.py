@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from common.settings import Settings
-    from nightlabel.run import ManifestWriter
+    from nightlabel.manifest_writer import ManifestWriter
     from report.night import NightFigures
     from storage.database import Database
     from storage.records import Run

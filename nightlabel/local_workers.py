@@ -95,6 +95,13 @@ class LocalWorkers:
             self._process.wait()
         self._process = None
 
+    def restart(self) -> None:
+        """Kill the workers and start them again: what they were doing is not lost."""
+        if self._process:
+            self._process.kill()  # its children die with it
+            self._process.wait()
+        self.start()
+
     def last_words(self) -> str:
         """Return the end of the worker's log."""
         lines = self._log.read_text(errors="replace").strip().splitlines()

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from common.errors import UsageError
-from nightlabel.run import ManifestWriter
+from nightlabel.manifest_writer import ManifestWriter
 from producer.enqueue import write_retry_manifest
 from storage.manifest import failed_runs
 from storage.runs import get_run, open_run

@@ -8,7 +8,6 @@ down are the same case.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from broker.message import ChunkMessage, publish, task_id
@@ -97,27 +96,6 @@ class Publisher:
         published = open_chunks(self._database, self._run.id)
         queued = queued_ids(self._app) if published else set()
         return {chunk for chunk in published if _id(chunk) not in queued}
-
-
-class QuietWatch:
-    """Tells when it is time to reconcile: nothing was labelled for a while, though nothing waits on the queue."""
-
-    #: Seconds without a chunk done. A chunk of small images takes a second or less.
-    QUIET_S = 3.0
-
-    def __init__(self) -> None:
-        self._done = -1
-        self._since = time.monotonic()
-
-    def is_quiet(self, chunks_done: int, queue_depth: int) -> bool:
-        """Tell whether nothing has moved for `QUIET_S`; asked again and again, it says so once each time."""
-        now = time.monotonic()
-        if chunks_done != self._done or queue_depth:
-            self._done, self._since = chunks_done, now
-        elif now - self._since >= self.QUIET_S:
-            self._since = now
-            return True
-        return False
 
 
 def _id(chunk: PublishedChunk) -> str:

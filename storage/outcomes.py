@@ -24,6 +24,7 @@ _VALUES = tuple(column.name for column in outcomes.columns if column.name not in
 _OWN = ("error_kind", "error", "width", "height", "size", "mtime_ns", "read_ms", "decode_ms", "infer_ms", "total_ms")
 _LABELS = tuple(f"{part}_{rank}" for rank in (1, 2, 3) for part in ("label", "score"))
 _COLUMNS = ("image_id", "status", *_LABELS, *_OWN)
+_UNSUSPECTED = {"suspect_id": None, "suspect_starts": 0, "ended_by": None}
 _SAMPLE = ("host", "pid", "started_at", "seen_at", "rss_bytes", "peak_rss_bytes")
 
 
@@ -37,6 +38,7 @@ class Claim:
     queue_ms: float  #: from publishing to this start; two hosts' clocks may make it inexact, never negative
     suspect_id: int | None = None  #: the image, labelled alone, that an earlier start ended with
     suspect_starts: int = 0  #: how many starts ended with it
+    ended_by: str | None = None  #: the signal or the limit that ended the last one; None: nobody saw its end
 
 
 def claim(database: Database, chunk_id: int, attempt: int, worker: str) -> Claim | None:
@@ -51,7 +53,7 @@ def claim(database: Database, chunk_id: int, attempt: int, worker: str) -> Claim
         update(chunks)
         .where(*_is_open(chunk_id), chunks.c.attempt == attempt)
         .values(starts=chunks.c.starts + 1, started_at=now, worker=worker)
-        .returning(chunks.c.starts, chunks.c.published_at, chunks.c.suspect_id, chunks.c.suspect_starts)
+        .returning(*(chunks.c[name] for name in ("starts", "published_at", "suspect_id", "suspect_starts", "ended_by")))
     )
     with database.write() as connection:
         row = connection.execute(statement).one_or_none()
@@ -65,6 +67,7 @@ def claim(database: Database, chunk_id: int, attempt: int, worker: str) -> Claim
         queue_ms=max(0.0, waited * 1000),
         suspect_id=row.suspect_id,
         suspect_starts=row.suspect_starts,
+        ended_by=row.ended_by,
     )
 
 
@@ -114,14 +117,44 @@ def suspect(database: Database, claimed: Claim, image_id: int) -> None:
     starts = claimed.suspect_starts + 1 if image_id == claimed.suspect_id else 1
     with database.write() as connection:
         connection.execute(
-            update(chunks).where(*_is_open(claimed.chunk_id)).values(suspect_id=image_id, suspect_starts=starts)
+            update(chunks)
+            .where(*_is_open(claimed.chunk_id))
+            .values(suspect_id=image_id, suspect_starts=starts, ended_by=None)
+        )
+
+
+def note_end(database: Database, chunk_id: int, attempt: int, ended_by: str) -> None:
+    """Note what ended the start of a chunk that did not end in good order."""
+    with database.write() as connection:
+        connection.execute(
+            update(chunks).where(*_is_open(chunk_id), chunks.c.attempt == attempt).values(ended_by=ended_by)
         )
 
 
 def clear_suspicion(database: Database, chunk_id: int) -> None:
     """Note that a start of the chunk ended in good order: no image is to blame."""
     with database.write() as connection:
-        connection.execute(update(chunks).where(*_is_open(chunk_id)).values(suspect_id=None, suspect_starts=0))
+        connection.execute(update(chunks).where(*_is_open(chunk_id)).values(**_UNSUSPECTED))
+
+
+def give_back(database: Database, claimed: Claim) -> None:
+    """Note that the start came to nothing, through no fault of an image: the next one begins as if it had not been."""
+    with database.write() as connection:
+        connection.execute(
+            update(chunks)
+            .where(*_is_open(claimed.chunk_id), chunks.c.starts > 0)
+            .values(starts=chunks.c.starts - 1, started_at=None, **_UNSUSPECTED)
+        )
+
+
+def doubt_failures(database: Database, run_id: int) -> None:
+    """Have the next scan try again whatever the run left failed, since the cause may not lie with the images.
+
+    An outcome that names no version of its file is up to date with none.
+    """
+    of_run = outcomes.c.run_id == run_id, outcomes.c.error_kind.is_not(None)
+    with database.write() as connection:
+        connection.execute(update(outcomes).where(*of_run).values(size=None, mtime_ns=None))
 
 
 def _store(
@@ -156,7 +189,7 @@ def _store(
     marked = connection.execute(
         update(chunks)
         .where(*_is_open(claimed.chunk_id))
-        .values(ok=stored - failed, failed=failed, suspect_id=None, suspect_starts=0, **marks)
+        .values(ok=stored - failed, failed=failed, **_UNSUSPECTED, **marks)
     )
     if marked.rowcount == 0:
         connection.rollback()

@@ -148,6 +148,7 @@ class Progress:
     chunks_done: int = 0
     chunks_waiting: int = 0  #: not yet published, or taken back for publishing again
     chunks_in_work: int = 0  #: published and begun, not done
+    images_in_work: int = 0  #: of such chunks, without their outcome
     extra_starts: int = 0  #: times that a chunk was begun again after an attempt that did not end
 
     @property
@@ -157,6 +158,11 @@ class Progress:
     @property
     def missing(self) -> int:
         return self.images - self.labelled
+
+    @property
+    def chunks_published(self) -> int:
+        """Count the chunks that are on the queue or with a worker."""
+        return self.chunks - self.chunks_done - self.chunks_waiting
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -160,6 +160,7 @@ def progress(database: Database, run_id: int) -> Progress:
         total(case((done, 1), else_=0)),
         total(case((waiting, 1), else_=0)),
         total(case((begun, 1), else_=0)),
+        total(case((begun, chunks.c.images - func.coalesce(chunks.c.ok + chunks.c.failed, 0)), else_=0)),
         total(case((chunks.c.starts > 1, chunks.c.starts - 1), else_=0)),
     ).where(chunks.c.run_id == run_id)
     with database.read() as connection:
@@ -172,6 +173,7 @@ def progress(database: Database, run_id: int) -> Progress:
         "chunks_done",
         "chunks_waiting",
         "chunks_in_work",
+        "images_in_work",
         "extra_starts",
     )
     return Progress(**dict(zip(names, counts, strict=True)))

@@ -109,6 +109,8 @@ chunks = Table(
     Column("suspect_id", Id, ForeignKey("images.id")),
     #: How often a start ended with it; an image that does that again and again is `poison`.
     Column("suspect_starts", Integer, nullable=False),
+    #: What ended that start, as the worker's main process saw it: a signal, or the time limit. None: nobody saw it.
+    Column("ended_by", Text),
 )
 Index("chunks_by_run", chunks.c.run_id)
 #: Small for ever: a finished chunk leaves it.

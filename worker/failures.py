@@ -19,9 +19,13 @@ class FailureKind(StrEnum):
 
 
 class ImageError(Exception):
-    """One image cannot be labelled; the others of its chunk can."""
+    """One image cannot be labelled; the others of its chunk can.
 
-    def __init__(self, kind: FailureKind, message: str) -> None:
+    One that `passes` has its cause in the disk or the network, not in the file: the next run tries again.
+    """
+
+    def __init__(self, kind: FailureKind, message: str, *, passes: bool = False) -> None:
         # A database's text holds no zero, and no half of a surrogate pair; a damaged file's message may.
         super().__init__(message.encode(errors="backslashreplace").decode().replace("\0", r"\x00"))
         self.kind = kind
+        self.passes = passes

@@ -67,12 +67,13 @@ class Labeller:
                 file = reading()
                 batch.append(self._decode(image, file))
             except ImageError as error:
-                yield failed(image, error.kind, str(error), file)
+                yield failed(image, error.kind, str(error), file, passes=error.passes)
             except SoftTimeLimitExceeded:
                 spent = perf_counter() - begun
                 if spent < self._time_limit_s / 2:
                     raise
-                yield failed(image, FailureKind.TIMEOUT, f"not decoded after {spent:.0f} s", file)
+                doing = "decoded" if file else "read"
+                yield failed(image, FailureKind.TIMEOUT, f"not {doing} after {spent:.0f} s", file)
             if len(batch) == self._batch_size:
                 yield from self._classify(batch)
                 batch = []
@@ -105,16 +106,19 @@ class Labeller:
         return tuple((self._categories[index], float(probabilities[index])) for index in best)
 
 
-def failed(image: ChunkImage, kind: FailureKind, message: str, file: ImageFile | None = None) -> Outcome:
+def failed(
+    image: ChunkImage, kind: FailureKind, message: str, file: ImageFile | None = None, *, passes: bool = False
+) -> Outcome:
     """Return the outcome of an image that has no labels.
 
     It names the version of the file that failed, so that another one is labelled: the one that was read, or what is
-    there now if none could be; for a file that vanished, none.
+    there now if none could be. For a file that vanished, that a share never answered for, or whose trouble `passes`, it
+    names none: the next run tries again.
     """
     outcome = Outcome(image_id=image.image_id, error_kind=str(kind), error=message)
     if file:
         return replace(outcome, size=file.size, mtime_ns=file.mtime_ns, read_ms=file.read_ms)
-    if kind is FailureKind.VANISHED:
+    if passes or kind in (FailureKind.VANISHED, FailureKind.TIMEOUT):
         return outcome
     try:
         status = os.stat(image.path)

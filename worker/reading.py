@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,7 +17,8 @@ from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from storage.records import mtime_ns_of
+from common.errors import ArchiveError
+from storage.records import mtime_ns_of, shown
 from worker.failures import FailureKind, ImageError
 
 if TYPE_CHECKING:
@@ -35,6 +37,20 @@ _KINDS = {
     errno.ENXIO: FailureKind.NOT_A_FILE,
 }
 
+#: What a share or a disk answers that may be well again in a moment; and a process or a system short of something.
+_PASSING = frozenset(
+    getattr(errno, name)
+    for name in (
+        *("EIO", "EREMOTEIO", "ESTALE", "ETIMEDOUT", "ENOTCONN", "ESHUTDOWN", "ENODEV", "ENOLINK", "ENOMEDIUM"),
+        *("ECONNRESET", "ECONNABORTED", "ECONNREFUSED", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH"),
+        *("ENETRESET", "EAGAIN", "EBUSY", "EMFILE", "ENFILE", "ENOMEM", "ENOBUFS"),
+    )
+    if hasattr(errno, name)  # macOS lacks some
+)
+#: Kinds of which an archive that is gone would leave one for every image.
+_FAULTS_OF_A_DISK = (FailureKind.VANISHED, FailureKind.UNREADABLE)
+#: Seconds before a file is tried again that a disk or a share just failed to read.
+RETRY_PAUSES_S = (0.1, 0.4, 1.0)
 
 #: Files that are read at once, ahead of the one that is decoded. 8 in 20 ms are 400 a second: more than a core uses.
 READ_AHEAD_FILES = 8
@@ -79,14 +95,55 @@ class Reader:
     def _read_small(self, path: str, roots: Sequence[str]) -> ImageFile | None:
         """Return a file; None, unread, if it is not to be held in memory before its turn."""
         try:
-            return read_image(path, roots, min(self._max_bytes, READ_AHEAD_MAX_BYTES))
+            return _read_again(path, roots, min(self._max_bytes, READ_AHEAD_MAX_BYTES))
         except ImageError as error:
             if error.kind is FailureKind.TOO_LARGE:
                 return None
             raise
 
     def _result(self, path: str, roots: Sequence[str], reading: Future[ImageFile | None]) -> ImageFile:
-        return reading.result() or read_image(path, roots, self._max_bytes)
+        try:
+            return reading.result() or _read_again(path, roots, self._max_bytes)
+        except ImageError as error:
+            if error.kind in _FAULTS_OF_A_DISK:
+                _refuse_gone(path, roots)
+            raise
+
+
+def why_gone(root: str) -> str | None:
+    """Return why no image can be read from a folder that held some; None if it looks well.
+
+    An empty one counts as gone: it is what is left of a mount point when its disk is not there.
+    """
+    try:
+        with os.scandir(root) as entries:
+            return None if next(entries, None) else "it is empty"
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _refuse_gone(path: str, roots: Sequence[str]) -> None:
+    """Blame no image for an archive that is not there.
+
+    Raises:
+        ArchiveError: it is not.
+
+    """
+    for root in roots:
+        if path.startswith(root.rstrip("/") + "/") and (reason := why_gone(root)):
+            raise ArchiveError(f"The archive {shown(root)} is gone: {reason}. Is its disk mounted here?")
+
+
+def _read_again(path: str, roots: Sequence[str], max_bytes: int) -> ImageFile:
+    """Read a file; a few times, if it is the disk that fails."""
+    for pause_s in RETRY_PAUSES_S:
+        try:
+            return read_image(path, roots, max_bytes)
+        except ImageError as error:
+            if not error.passes:
+                raise
+        time.sleep(pause_s)
+    return read_image(path, roots, max_bytes)
 
 
 def read_image(path: str, roots: Sequence[str], max_bytes: int) -> ImageFile:
@@ -108,7 +165,7 @@ def read_image(path: str, roots: Sequence[str], max_bytes: int) -> ImageFile:
             os.close(descriptor)
     except OSError as error:
         kind = _KINDS.get(error.errno or 0, FailureKind.UNREADABLE)
-        raise ImageError(kind, error.strerror or str(error)) from None
+        raise ImageError(kind, error.strerror or str(error), passes=error.errno in _PASSING) from None
     except MemoryError:
         raise ImageError(FailureKind.TOO_LARGE, "not enough memory to read it") from None
     return ImageFile(data, status.st_size, mtime_ns_of(status), (perf_counter() - started) * 1000)

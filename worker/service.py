@@ -21,6 +21,7 @@ from storage.schema import ensure_schema
 from worker import task
 from worker.models import check_configured, resolve_recorded
 from worker.process import DATABASE_TROUBLE, WorkerProcess
+from worker.request import request_class
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -47,7 +48,7 @@ def make_worker_app(settings: Settings) -> Celery:
             processes.append(WorkerProcess(settings, main_pid))
         return processes[0]
 
-    @app.task(name=LABEL_CHUNK)  # type: ignore[untyped-decorator]  # Celery has no types
+    @app.task(name=LABEL_CHUNK, Request=request_class(settings))  # type: ignore[untyped-decorator]  # Celery has no types
     def label_chunk(run_id: int, chunk_id: int, attempt: int, images: list[tuple[int, str]]) -> None:
         task.label_chunk(this_process(), run_id, chunk_id, attempt, images)
 

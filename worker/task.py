@@ -9,24 +9,28 @@ from typing import TYPE_CHECKING
 
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 
-from common.errors import DatabaseBusyError, DatabaseError, ModelError
-from storage.outcomes import claim, clear_suspicion, store, store_one, stored_images, suspect
+from common.errors import ArchiveError, DatabaseBusyError, DatabaseError, ModelError
+from storage.outcomes import claim, clear_suspicion, give_back, store, store_one, stored_images, suspect
 from storage.records import ChunkImage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from storage.outcomes import Claim
-    from storage.records import Run
+    from storage.records import Outcome, Run
     from worker.labelling import Labeller
     from worker.process import WorkerProcess
 
 logger = logging.getLogger(__name__)
 
+#: What `Claim.ended_by` begins with where a start took too long.
+TIME_LIMIT = "time limit"
 #: Seconds before a chunk that this worker could not take or store goes back to the queue.
 PAUSE_S = 5
-#: Starts that may end with the same image, labelled alone, before it is given up as poison.
-MAX_SUSPECT_STARTS = 2
+#: Starts that a signal or the time limit may end with the same image, labelled alone, before it is given up.
+MAX_SEEN_ENDS = 2
+#: The same where nobody saw what ended them: then the whole worker died, more likely of something else.
+MAX_UNSEEN_ENDS = 5
 
 
 def label_chunk(
@@ -38,6 +42,7 @@ def label_chunk(
         Reject: this worker cannot do it now; the chunk goes back to the queue.
 
     """
+    claimed: Claim | None = None
     try:
         run = process.run(run_id)
         if run is None:
@@ -50,22 +55,19 @@ def label_chunk(
             return
         _label(process, run, claimed, labeller, [ChunkImage(*image) for image in images])
     except SoftTimeLimitExceeded as error:
-        _exonerate(process, chunk_id)
+        with suppress(DatabaseError):  # then the suspicion stays; it takes a second one to fail an image
+            clear_suspicion(process.database, chunk_id)
         logger.warning("Chunk %d was not done within the time limit; image by image from here on", chunk_id)
         raise Reject(error, requeue=True) from error
-    except (DatabaseError, ModelError) as error:
+    except (ArchiveError, DatabaseError, ModelError) as error:
         logger.error("Chunk %d goes back to the queue in %d s. %s", chunk_id, PAUSE_S, error)  # noqa: TRY400
         if isinstance(error, DatabaseError) and not isinstance(error, DatabaseBusyError):
             process.end_worker(error)
         time.sleep(PAUSE_S)
-        _exonerate(process, chunk_id)
+        if claimed:
+            with suppress(DatabaseError):  # then it is image by image from here on
+                give_back(process.database, claimed)
         raise Reject(error, requeue=True) from error
-
-
-def _exonerate(process: WorkerProcess, chunk_id: int) -> None:
-    """Blame no image for a start that ended in good order."""
-    with suppress(DatabaseError):  # then the suspicion stays; it takes a second one to fail an image
-        clear_suspicion(process.database, chunk_id)
 
 
 def _label(process: WorkerProcess, run: Run, claimed: Claim, labeller: Labeller, images: Sequence[ChunkImage]) -> None:
@@ -83,18 +85,27 @@ def _label_one_by_one(
     process: WorkerProcess, run: Run, claimed: Claim, labeller: Labeller, images: Sequence[ChunkImage]
 ) -> None:
     """Store every outcome as it comes, so that an image which ends this process costs nothing but itself."""
-    from worker.failures import FailureKind
-    from worker.labelling import failed
-
     done = stored_images(process.database, run, claimed.chunk_id)
     for image in images:
         if image.image_id in done:
             continue
-        if image.image_id == claimed.suspect_id and claimed.suspect_starts >= MAX_SUSPECT_STARTS:
-            message = f"the worker died {claimed.suspect_starts} times while it labelled this image alone"
-            outcome = failed(image, FailureKind.POISON, message)
-        else:
+        outcome = _given_up(claimed, image)
+        if outcome is None:
             suspect(process.database, claimed, image.image_id)
             (outcome,) = labeller.label([image], run.roots)
         if not store_one(process.database, run, claimed, outcome, process.name):
             return  # another worker has stored the whole chunk meanwhile
+
+
+def _given_up(claimed: Claim, image: ChunkImage) -> Outcome | None:
+    """Return the outcome of an image that ended the worker too often; None for any other."""
+    from worker.failures import FailureKind
+    from worker.labelling import failed
+
+    most = MAX_SEEN_ENDS if claimed.ended_by else MAX_UNSEEN_ENDS
+    if image.image_id != claimed.suspect_id or claimed.suspect_starts < most:
+        return None
+    times = f"{claimed.suspect_starts} times while it labelled this image alone"
+    if claimed.ended_by and claimed.ended_by.startswith(TIME_LIMIT):
+        return failed(image, FailureKind.TIMEOUT, f"the worker was ended by the {claimed.ended_by} {times}")
+    return failed(image, FailureKind.POISON, f"the worker died {times}: {claimed.ended_by or 'nobody saw of what'}")

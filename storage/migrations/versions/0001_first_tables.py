@@ -95,6 +95,7 @@ def _create_images_and_manifest() -> None:
         sa.Column("failed", sa.Integer),
         sa.Column("suspect_id", Id, sa.ForeignKey("images.id")),
         sa.Column("suspect_starts", sa.Integer, nullable=False),
+        sa.Column("ended_by", sa.Text),
     )
     op.create_index("chunks_by_run", "chunks", ["run_id"])
     still_open = sa.text("done_at IS NULL")

@@ -10,7 +10,7 @@ import producer.publish
 from broker.app import make_app
 from broker.queue import depth, queued_ids, unacknowledged
 from common.errors import BrokerError
-from producer.publish import Publisher, QuietWatch
+from producer.publish import Publisher
 from storage.records import Chunk, ChunkImage
 from storage.runs import progress
 from tests.unit.broker.queues import KEY, bodies, busy_worker, lose_a_taker, raw, settings_for
@@ -188,16 +188,3 @@ def test_what_a_full_redis_refused_is_published_when_there_is_room(
 def test_a_run_that_is_done_has_nothing_to_publish(publisher: Publisher, database: Database, run: Run) -> None:
     label_all(database, run)
     assert (publisher.publish_waiting(), publisher.reconcile(), take(database, run)) == (0, 0, [])
-
-
-def test_it_is_quiet_when_nothing_is_done_and_nothing_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(QuietWatch, "QUIET_S", 0.0)
-    watch = QuietWatch()
-    assert [watch.is_quiet(done, depth) for done, depth in [(0, 0), (0, 0), (1, 0), (1, 5), (1, 0)]] == [
-        *(False, True, False, False, True)
-    ]
-
-
-def test_it_is_not_quiet_before_its_time() -> None:
-    watch = QuietWatch()
-    assert not any(watch.is_quiet(0, 0) for _ in range(100))

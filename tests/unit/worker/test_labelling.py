@@ -171,9 +171,17 @@ def test_a_picture_with_the_wrong_ending_is_labelled(labeller: Labeller, photo: 
 
 
 def test_an_image_that_is_gone_has_an_outcome_without_a_version(labeller: Labeller, tmp_path: Path) -> None:
+    (tmp_path / "other.jpg").touch()
     (outcome,) = label(labeller, ChunkImage(1, str(tmp_path / "none.jpg")))
 
     assert (outcome.error_kind, outcome.size, outcome.mtime_ns) == ("vanished", None, None)
+
+
+def test_an_image_that_its_disk_does_not_give_is_tried_again_by_the_next_run(labeller: Labeller) -> None:
+    """Linux answers every read of this file with EIO, as a broken disk does."""
+    (outcome,) = label(labeller, ChunkImage(1, f"/proc/{os.getpid()}/mem"))
+
+    assert (outcome.error_kind, outcome.size, outcome.mtime_ns) == ("unreadable", None, None)
 
 
 def test_the_limit_on_bytes_is_the_settings(

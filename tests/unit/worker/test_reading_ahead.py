@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from common.errors import ArchiveError
 from storage.records import ChunkImage
 from worker.failures import FailureKind, ImageError
-from worker.reading import READ_AHEAD_FILES, READ_AHEAD_MAX_BYTES, Reader, read_image
+from worker.reading import READ_AHEAD_FILES, READ_AHEAD_MAX_BYTES, RETRY_PAUSES_S, Reader, read_image
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from worker.reading import ImageFile
@@ -102,4 +103,56 @@ def test_a_file_over_the_limit_fails_with_the_users_limit(folder: Path) -> None:
     ((_, result),) = Reader(limit).ahead([ChunkImage(1, str(large))], [str(folder)])
 
     with pytest.raises(ImageError, match=f"{limit:,}"):
+        result()
+
+
+@pytest.mark.parametrize("is_emptied", [True, False])
+def test_no_image_is_blamed_for_an_archive_that_is_gone(folder: Path, *, is_emptied: bool) -> None:
+    """An empty folder is what is left where a disk was mounted."""
+    archive = folder / "archive"
+    archive.mkdir()
+    images = files(archive, 3)
+    archive.rename(folder / "away")
+    if is_emptied:
+        archive.mkdir()
+
+    with pytest.raises(ArchiveError, match=f"{archive} is gone"):
+        next(Reader(1000).ahead(images, [str(archive)]))[1]()
+
+
+def flaky(failures: int, kind: FailureKind, *, passes: bool) -> Callable[[str, Sequence[str], int], ImageFile]:
+    """Return `read_image` as it is on a share that fails so many times first."""
+    left = [failures]
+
+    def read(path: str, roots: Sequence[str], max_bytes: int) -> ImageFile:
+        if left[0]:
+            left[0] -= 1
+            raise ImageError(kind, "planted", passes=passes)
+        return read_image(path, roots, max_bytes)
+
+    return read
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.reading.RETRY_PAUSES_S", [0.01] * len(RETRY_PAUSES_S))
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_file_that_its_disk_gives_at_last_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.reading.read_image", flaky(len(RETRY_PAUSES_S), FailureKind.UNREADABLE, passes=True))
+    ((_, result),) = Reader(1000).ahead(files(folder, 1), [str(folder)])
+
+    assert result().data == b"the bytes of file 0"
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(("failures", "passes"), [(1, False), (len(RETRY_PAUSES_S) + 1, True)])
+def test_a_file_that_is_not_there_or_fails_too_often_is_not_tried_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, failures: int, *, passes: bool
+) -> None:
+    monkeypatch.setattr("worker.reading.read_image", flaky(failures, FailureKind.UNREADABLE, passes=passes))
+    ((_, result),) = Reader(1000).ahead(files(folder, 1), [str(folder)])
+
+    with pytest.raises(ImageError, match="planted"):
         result()

@@ -9,12 +9,12 @@ from celery.exceptions import Reject, SoftTimeLimitExceeded
 
 from storage.database import Database
 from storage.manifest import add_images, take_waiting
-from storage.outcomes import claim, store_one, suspect
+from storage.outcomes import claim, note_end, store_one, suspect
 from storage.records import ImageRef
 from storage.runs import open_run, progress
 from storage.schema import ensure_schema
 from worker.process import WorkerProcess
-from worker.task import MAX_SUSPECT_STARTS, label_chunk
+from worker.task import MAX_SEEN_ENDS, MAX_UNSEEN_ENDS, label_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,11 +51,13 @@ class Night:
             [(image.image_id, image.path) for image in chunk.images],
         )
 
-    def die_with(self, image: ChunkImage) -> None:
-        """Begin the chunk as a worker does that is killed while it labels this image alone."""
+    def die_with(self, image: ChunkImage, ended_by: str | None = None) -> None:
+        """Begin the chunk as a worker does that is killed while it labels this image alone; its parent may see how."""
         claimed = claim(self.database, self.chunk.id, self.chunk.attempt, "killed")
         assert claimed
         suspect(self.database, claimed, image.image_id)
+        if ended_by:
+            note_end(self.database, self.chunk.id, self.chunk.attempt, ended_by)
 
     def outcomes(self) -> dict[str, str]:
         """Return the status, or the kind of failure, by path."""
@@ -88,17 +90,40 @@ def test_a_second_delivery_adds_nothing(night: Night) -> None:
     assert progress(night.database, night.run.id) == before
 
 
-def test_an_image_that_ends_its_worker_again_and_again_is_poison_and_the_others_are_labelled(night: Night) -> None:
+@pytest.mark.parametrize(
+    ("ended_by", "times", "kind"),
+    [
+        ("signal 11 (SIGSEGV)", MAX_SEEN_ENDS, "poison"),
+        ("time limit of 120 s", MAX_SEEN_ENDS, "timeout"),
+        (None, MAX_UNSEEN_ENDS, "poison"),
+    ],
+)
+def test_an_image_that_ends_its_worker_again_and_again_is_given_up_and_the_others_are_labelled(
+    night: Night, ended_by: str | None, times: int, kind: str
+) -> None:
     guilty = night.chunk.images[2]
     claim(night.database, night.chunk.id, night.chunk.attempt, "killed")  # in a batch: nobody is suspect yet
-    for _ in range(MAX_SUSPECT_STARTS):
-        night.die_with(guilty)
+    for _ in range(times):
+        night.die_with(guilty, ended_by)
 
     night.label()
 
     kinds = night.outcomes()
-    assert kinds.pop(guilty.path) == "poison"
+    assert kinds.pop(guilty.path) == kind
     assert list(kinds.values()) == ["ok"] * (IMAGES - 1)
+    with night.database.read() as connection:
+        (message,) = connection.exec_driver_sql("select error from results where status = 'failed'").scalars()
+    assert (ended_by or "nobody saw") in message
+
+
+def test_workers_that_died_unseen_with_an_image_are_not_soon_its_fault(night: Night) -> None:
+    """Whole workers were killed, by a person or a power cut: an image that was there each time is no poison."""
+    for _ in range(MAX_UNSEEN_ENDS - 1):
+        night.die_with(night.chunk.images[2])
+
+    night.label()
+
+    assert set(night.outcomes().values()) == {"ok"}
 
 
 def test_an_image_that_a_worker_died_with_once_is_labelled(night: Night) -> None:
@@ -158,7 +183,7 @@ def test_a_time_limit_sends_the_chunk_back_and_blames_nobody(night: Night, monke
         raise SoftTimeLimitExceeded
 
     monkeypatch.setattr(labeller, "label", too_slow)
-    for _ in range(MAX_SUSPECT_STARTS + 1):
+    for _ in range(MAX_UNSEEN_ENDS + 1):
         with pytest.raises(Reject):
             night.label()
     monkeypatch.undo()

@@ -1,0 +1,154 @@
+"""What a follower watches: quiet, stalls, failures, and the archive's disk."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+import nightlabel.watching
+from common.errors import ArchiveError
+from nightlabel.watching import FAILURE_WINDOW, ArchiveWatch, FailureWatch, QuietWatch, StallWatch
+from storage.records import Progress
+from tests.command import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: 640 images in ten chunks, all of them on the queue.
+PUBLISHED = Progress(images=640, chunks=10)
+
+
+def test_it_is_quiet_when_nothing_is_done_and_nothing_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(QuietWatch, "QUIET_S", 0.0)
+    watch = QuietWatch()
+    assert [watch.is_quiet(done, depth) for done, depth in [(0, 0), (0, 0), (1, 0), (1, 5), (1, 0)]] == [
+        *(False, True, False, False, True)
+    ]
+
+
+def test_it_is_not_quiet_before_its_time() -> None:
+    watch = QuietWatch()
+    assert not any(watch.is_quiet(0, 0) for _ in range(100))
+
+
+def labelled(ok: int, failed: int = 0) -> Progress:
+    return Progress(images=10_000, ok=ok, failed=failed, chunks=100)
+
+
+def test_workers_that_get_nothing_done_have_stalled_again_and_again() -> None:
+    watch = StallWatch(limit_s=0.05)
+    assert watch.times_stalled(PUBLISHED) == 0
+    for times in (1, 2):
+        time.sleep(0.06)
+        assert [watch.times_stalled(PUBLISHED), watch.times_stalled(PUBLISHED)] == [times, 0]
+
+
+def test_every_outcome_begins_the_count_anew() -> None:
+    watch = StallWatch(limit_s=0.05)
+    watch.times_stalled(labelled(0))
+    time.sleep(0.06)
+    assert watch.times_stalled(labelled(1)) == 0
+    time.sleep(0.06)
+    assert watch.times_stalled(labelled(1)) == 1
+
+
+def test_workers_without_work_have_not_stalled() -> None:
+    watch = StallWatch(limit_s=0.01)
+    all_waits = Progress(images=640, chunks=10, chunks_waiting=10)
+    watch.times_stalled(all_waits)
+    time.sleep(0.02)
+    assert watch.times_stalled(all_waits) == 0
+
+
+def test_an_outage_of_something_else_is_not_held_against_the_workers() -> None:
+    watch = StallWatch(limit_s=0.05)
+    watch.times_stalled(PUBLISHED)
+    time.sleep(0.06)
+    watch.restart()
+    assert watch.times_stalled(PUBLISHED) == 0
+
+
+def test_the_share_that_failed_is_that_of_the_newest_images() -> None:
+    watch = FailureWatch()
+    assert watch.share(labelled(0)) == 0
+    assert watch.share(labelled(5 * FAILURE_WINDOW)) == 0
+    half = labelled(5 * FAILURE_WINDOW + FAILURE_WINDOW // 2, FAILURE_WINDOW // 2)
+    assert watch.share(half) == pytest.approx(0.5)
+
+
+def test_a_few_images_are_no_share_yet() -> None:
+    watch = FailureWatch()
+    watch.share(labelled(0))
+    assert watch.share(labelled(0, FAILURE_WINDOW - 1)) == 0
+    assert watch.share(labelled(0, FAILURE_WINDOW)) == 1
+
+
+def test_what_failed_before_the_watch_began_does_not_count() -> None:
+    watch = FailureWatch()
+    assert watch.share(labelled(0, 5 * FAILURE_WINDOW)) == 0
+    assert watch.share(labelled(FAILURE_WINDOW, 5 * FAILURE_WINDOW)) == 0
+
+
+def test_images_that_wait_for_their_labels_again_begin_the_window_anew() -> None:
+    watch = FailureWatch()
+    watch.share(labelled(0, 2 * FAILURE_WINDOW))
+    watch.share(labelled(0, 100))  # those that failed were found again
+    assert watch.share(labelled(FAILURE_WINDOW, 100)) == 0
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nightlabel.watching, "ARCHIVE_EVERY_S", 0.01)
+
+
+def problem_of(watch: ArchiveWatch) -> str | None:
+    try:
+        watch.check()
+    except ArchiveError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_folder_that_is_moved_away_or_emptied_is_gone_and_is_well_when_it_is_back(tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    photo = archive / "a.jpg"
+    photo.touch()
+    watch = ArchiveWatch([str(archive)])
+    watch.start()
+    time.sleep(0.1)
+    assert problem_of(watch) is None
+
+    archive.rename(tmp_path / "away")
+    assert f"{archive}: No such file" in wait_until(lambda: problem_of(watch))
+    (tmp_path / "away").rename(archive)
+    wait_until(lambda: problem_of(watch) is None or None)
+    photo.unlink()
+    assert "it is empty" in wait_until(lambda: problem_of(watch))
+    watch.stop()
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_disk_that_does_not_answer_counts_as_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A share whose server is away blocks whoever asks it, and cannot be had here: the answer is held back instead."""
+    monkeypatch.setattr(nightlabel.watching, "why_gone", lambda _root: time.sleep(2))
+    monkeypatch.setattr(nightlabel.watching, "ARCHIVE_SILENT_S", 0.1)
+    watch = ArchiveWatch([str(tmp_path)])
+    watch.start()
+    assert f"the disk of {tmp_path} has not answered" in wait_until(lambda: problem_of(watch))
+    watch.stop()
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_archive_that_is_one_file_fails_by_itself(tmp_path: Path) -> None:
+    photo = tmp_path / "a.jpg"
+    photo.touch()
+    watch = ArchiveWatch([str(photo)])
+    watch.start()
+    photo.unlink()
+    time.sleep(0.1)
+    assert problem_of(watch) is None
+    watch.stop()

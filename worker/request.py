@@ -1,0 +1,64 @@
+"""What the worker's main process does when one of its children is killed with a chunk: it says how, for the next start.
+
+A child that is killed cannot say anything. Its parent sees the signal, or has sent it when the time limit was over.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING, Any
+
+from billiard.exceptions import WorkerLostError
+from celery.worker.request import Request
+
+from common.errors import DatabaseError
+from storage.database import Database
+from storage.outcomes import note_end
+from worker.task import TIME_LIMIT
+
+if TYPE_CHECKING:
+    from billiard.einfo import ExceptionInfo
+
+    from common.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+#: As billiard says it: `Worker exited prematurely: signal 11 (SIGSEGV) Job: 7.`
+_LOST = re.compile(r"prematurely: (.+?)(?: Job: \d+)?\.?$")
+
+
+def request_class(settings: Settings) -> type[Request]:
+    """Return the class of the requests that a worker with these settings makes of its messages.
+
+    Source: https://docs.celeryq.dev/en/stable/userguide/tasks.html#requests-and-custom-requests
+    """
+
+    class ChunkRequest(Request):  # type: ignore[misc]  # Celery has no types
+        """A chunk in work, seen from the main process."""
+
+        def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001 - Celery's
+            if not soft:
+                self._note_end(f"{TIME_LIMIT} of {timeout:g} s")
+            super().on_timeout(soft, timeout)
+
+        def on_failure(self, exc_info: ExceptionInfo, *args: Any, **options: Any) -> None:  # noqa: ANN401
+            error = exc_info.exception
+            error = getattr(error, "exc", error)  # billiard's wrapper, which carries the traceback
+            if isinstance(error, WorkerLostError):
+                found = _LOST.search(str(error))
+                self._note_end(found[1] if found else str(error))
+            super().on_failure(exc_info, *args, **options)
+
+        def _note_end(self, ended_by: str) -> None:
+            _, chunk_id, attempt, _ = self.args
+            # Opened and closed here: a child that is forked later must inherit no connection.
+            database = Database(settings.database_url)
+            try:
+                note_end(database, chunk_id, attempt, ended_by)
+            except DatabaseError as error:  # then it counts as an end that nobody saw
+                logger.warning("The end of chunk %d by %s is not noted. %s", chunk_id, ended_by, error)
+            finally:
+                database.close()
+
+    return ChunkRequest
