@@ -49,6 +49,9 @@ def make_app(settings: Settings) -> Celery:
         # A replacement child loads its model first; the default of 4 s kills a slow one again and again.
         # https://github.com/celery/celery/issues/1715
         worker_proc_alive_timeout=120,
+        # Seconds until the chunk of a child that died is given back: its last answer may still be in the pipe. One that
+        # comes later does no harm, for a chunk that is done is not labelled again. The default is 10.
+        worker_lost_wait=1,
         # Whatever a decoder leaks is gone after 2,000 chunks, about 128,000 images.
         worker_max_tasks_per_child=2000,
         # What a child holds beyond the limit after a chunk is a leak: another one takes its place. In KiB.

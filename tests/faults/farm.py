@@ -1,0 +1,161 @@
+"""A farm to break: a producer, workers, a Redis and a database, each a process that can be killed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+from sqlalchemy import text
+
+from broker.app import make_app
+from broker.queue import depth, unacknowledged
+from common.errors import DatabaseError
+from common.settings import load_settings
+from storage.database import Database
+from tests.command import wait_until
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Sequence
+
+    from tests.command import Nightlabel
+
+_PLANTED = Path(__file__).with_name("planted")
+
+
+def plant(photo: Path, fault: str) -> None:
+    """Give an image a fault that happens whenever it is decoded: `segfault`, `hang`, `memory` or `kill`."""
+    with photo.open("ab") as file:
+        file.write(f"FAULT:{fault}".encode())
+
+
+@dataclass
+class Farm:
+    """The parts of a farm, by the environment that they share."""
+
+    nightlabel: Nightlabel
+    database_url: str
+    broker_url: str
+
+    def __post_init__(self) -> None:
+        faults = self.nightlabel.folder / "faults"
+        faults.mkdir()
+        self.faults = faults
+        self.nightlabel.environment |= {
+            "NIGHTLABEL_BROKER_URL": self.broker_url,
+            "NIGHTLABEL_DATABASE_URL": self.database_url,
+            "PYTHONPATH": str(_PLANTED),
+            "FAULTS": str(faults),
+        }
+
+    def plant(self, fault: str, times: int = 1) -> None:
+        """Have a fault of the workers' happen so many times, in those that are started with FAULT=`fault`."""
+        for number in range(times):
+            (self.faults / f"{fault}-{number}").touch()
+
+    def faults_left(self) -> int:
+        return len(list(self.faults.iterdir()))
+
+    def start_worker(self, concurrency: int = 1, /, **environment: str) -> Worker:
+        return Worker(self.nightlabel.start("worker", "--concurrency", concurrency, **environment))
+
+    def enqueue(self, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.nightlabel("enqueue", *arguments, **environment)
+
+    def follow(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+        """Start a producer that follows the run to its end."""
+        return self.nightlabel.start("enqueue", *arguments, "--wait", **environment)
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        """Ask the database; `[]` while it does not answer or has no tables yet."""
+        with closing(Database(load_settings(database_url=self.database_url).database_url)) as database:
+            try:
+                with database.read() as connection:
+                    return [tuple(row) for row in connection.execute(text(query))]
+            except DatabaseError:
+                return []
+            except Exception as error:
+                if "no such table" in str(error) or "does not exist" in str(error):
+                    return []
+                raise
+
+    def count(self, what: str = "outcomes") -> int:
+        """Count the rows of a table, and of conditions on it."""
+        rows = self.ask(f"select count(*) from {what}")
+        return int(rows[0][0]) if rows else 0
+
+    def wait_for(self, count: int, what: str = "outcomes", timeout_s: float = 120) -> None:
+        wait_until(lambda: self.count(what) >= count or None, timeout_s)
+
+    def kinds(self) -> dict[str, str]:
+        """Return `ok` or the kind of failure, by the file's name."""
+        return {
+            Path(path).name: kind for path, kind in self.ask("select path, coalesce(error_kind, status) from results")
+        }
+
+    def errors(self) -> list[str]:
+        return [error for (error,) in self.ask("select error from results where status = 'failed'")]
+
+    def extra_starts(self) -> int:
+        (starts,) = self.ask("select coalesce(sum(starts), 0) - count(*) from chunks")[0]
+        return int(starts)
+
+    def assert_whole(self, images: int) -> None:
+        """Hold what must be true after every fault.
+
+        Every image of the manifest has exactly one outcome, nothing is left in Redis, and the report counts the same.
+        """
+        assert self.count("manifest") == images
+        assert self.count() == images
+        assert self.count("manifest m join outcomes o on o.image_id = m.image_id and o.run_id = m.run_id") == images
+        assert self.ask("select sum(images), sum(ok + failed) from chunks") == [(images, images)]
+        assert self.count("chunks where done_at is null") == 0
+        app = make_app(load_settings(broker_url=self.broker_url))
+        # The last acknowledgement follows the commit, and the producer may have ended in between.
+        wait_until(lambda: (depth(app), unacknowledged(app)) == (0, 0) or None, 30)
+        report = json.loads(self.nightlabel("report", "--json").stdout)
+        failed = self.count("outcomes where status = 'failed'")
+        assert (report["images"]["total"], report["images"]["failed"]) == (images, failed)
+
+
+@dataclass
+class Worker:
+    """A worker: the main process, and its labelling children."""
+
+    process: subprocess.Popen[str]
+
+    def children(self) -> Sequence[psutil.Process]:
+        return psutil.Process(self.process.pid).children()
+
+    def wait_for_children(self, count: int = 1) -> Sequence[psutil.Process]:
+        return wait_until(lambda: children if len(children := self.children()) >= count else None)
+
+    def kill(self) -> None:
+        """SIGKILL to the main process; the kernel kills its children with it."""
+        children = self.children()
+        self.process.kill()
+        self.process.wait()
+        psutil.wait_procs(children, timeout=10)
+
+    def stop(self, timeout_s: float = 60) -> str:
+        """SIGTERM; return what the worker wrote to its log."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        _, errors = self.process.communicate(timeout=timeout_s)
+        return errors
+
+
+def copies(photos: Path, folder: Path, count: int) -> Path:
+    """Make an archive of so many photos, real ones over and over."""
+    sources = sorted(photos.glob("*.jpg"))
+    for number in range(count):
+        target = folder / f"{number // 100:03}" / f"{number:05}.jpg"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(sources[number % len(sources)], target)
+    return folder

@@ -1,0 +1,153 @@
+"""On PYTHONPATH, gives a nightlabel process the faults that no test can cause from outside.
+
+An image carries its own fault: bytes behind the picture, which every decoder ignores (`tests.faults.farm.plant`). A
+fault of the process is named in the environment, as FAULT=NAME, and happens once for each file called NAME… that it can
+remove from the folder $FAULTS: that many times, in whichever process comes first.
+"""
+
+import ctypes
+import importlib
+import os
+import signal
+import sys
+import time
+from importlib.abc import Loader, MetaPathFinder
+from importlib.util import find_spec
+from pathlib import Path
+
+FAULTS = Path(os.environ.get("FAULTS", "/nonexistent"))
+
+
+def kill_this_process():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def segfault():
+    ctypes.string_at(0)
+
+
+def hang_with_the_gil():
+    """Wait for ever for a lock that is held already; no signal ends that, and PyDLL keeps the GIL meanwhile."""
+    libc = ctypes.PyDLL(None)
+    mutex = ctypes.create_string_buffer(128)
+    libc.pthread_mutex_lock(mutex)
+    libc.pthread_mutex_lock(mutex)
+
+
+def take_all_memory():
+    """Do as an allocator in C does that checks nothing: write to whatever malloc returned."""
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype = ctypes.c_void_p
+    libc.malloc.argtypes = [ctypes.c_size_t]
+    while True:
+        ctypes.memset(libc.malloc(64_000_000), 1, 64_000_000)
+
+
+OF_IMAGES = {b"segfault": segfault, b"hang": hang_with_the_gil, b"memory": take_all_memory, b"kill": kill_this_process}
+
+
+def happens(name):
+    """Tell whether a fault is to happen now; each of its files makes it happen once."""
+    if os.environ.get("FAULT") != name:
+        return False
+    for file in FAULTS.glob(f"{name}*"):
+        try:
+            file.unlink()
+        except FileNotFoundError:  # another process was first
+            continue
+        return True
+    return False
+
+
+def plant_in_labelling(module):
+    really_decode = module.decode
+
+    def decode(data, *arguments):
+        _, planted, name = data[-32:].rpartition(b"FAULT:")
+        if planted:
+            OF_IMAGES[name]()
+        if happens("kill-while-labelling"):
+            kill_this_process()
+        return really_decode(data, *arguments)
+
+    module.decode = decode
+
+
+def plant_in_task(module):
+    really_store = module.store
+
+    def store(*arguments):
+        stored = really_store(*arguments)
+        if happens("kill-after-commit"):
+            kill_this_process()
+        if happens("error-after-commit"):
+            from common.errors import DatabaseBusyError
+
+            raise DatabaseBusyError("planted: the connection broke before the answer came")
+        return stored
+
+    module.store = store
+
+
+def plant_in_outcomes(module):
+    really_store = module._store
+
+    def store(*arguments):
+        stored = really_store(*arguments)
+        if happens("kill-before-commit"):
+            kill_this_process()
+        return stored
+
+    module._store = store
+
+
+def plant_in_process(module):
+    really_warm_up = module.WorkerProcess.warm_up
+
+    def warm_up(self):
+        if happens("slow-load-and-kill"):
+            time.sleep(float(os.environ["LOAD_S"]))
+            kill_this_process()
+        if happens("crash-at-load"):
+            kill_this_process()
+        really_warm_up(self)
+
+    module.WorkerProcess.warm_up = warm_up
+
+
+PLANTS = {
+    "worker.labelling": plant_in_labelling,
+    "worker.task": plant_in_task,
+    "storage.outcomes": plant_in_outcomes,
+    "worker.process": plant_in_process,
+}
+
+
+class Planting(Loader):
+    """Loads a module as ever, and then plants faults in it."""
+
+    def __init__(self, loader, plant):
+        self._loader, self._plant = loader, plant
+
+    def create_module(self, spec):
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module):
+        self._loader.exec_module(module)
+        self._plant(module)
+
+
+class Finder(MetaPathFinder):
+    """Finds the modules that faults are planted in."""
+
+    def find_spec(self, name, path=None, target=None):
+        plant = PLANTS.pop(name, None)
+        if plant is None:
+            return None
+        importlib.invalidate_caches()
+        spec = find_spec(name)
+        spec.loader = Planting(spec.loader, plant)
+        return spec
+
+
+sys.meta_path.insert(0, Finder())
