@@ -14,7 +14,7 @@ import psutil
 from sqlalchemy import text
 
 from broker.app import make_app
-from broker.queue import depth, unacknowledged
+from broker.queue import depth, unacknowledged, workers
 from common.errors import DatabaseError
 from common.settings import load_settings
 from storage.database import Database
@@ -63,7 +63,8 @@ class Farm:
         return len(list(self.faults.iterdir()))
 
     def start_worker(self, concurrency: int = 1, /, **environment: str) -> Worker:
-        return Worker(self.nightlabel.start("worker", "--concurrency", concurrency, **environment))
+        process = self.nightlabel.start("worker", "--concurrency", concurrency, **environment)
+        return Worker(process, self.broker_url)
 
     def enqueue(self, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
         return self.nightlabel("enqueue", *arguments, **environment)
@@ -129,12 +130,15 @@ class Worker:
     """A worker: the main process, and its labelling children."""
 
     process: subprocess.Popen[str]
+    broker_url: str
 
     def children(self) -> Sequence[psutil.Process]:
         return psutil.Process(self.process.pid).children()
 
-    def wait_for_children(self, count: int = 1) -> Sequence[psutil.Process]:
-        return wait_until(lambda: children if len(children := self.children()) >= count else None)
+    def wait_until_ready(self) -> None:
+        """Wait until the worker has asked Redis for a message: it answers to its name by then."""
+        app = make_app(load_settings(broker_url=self.broker_url))
+        wait_until(lambda: any(f"-{self.process.pid}@" in name for name in workers(app)) or None)
 
     def kill(self) -> None:
         """SIGKILL to the main process; the kernel kills its children with it."""

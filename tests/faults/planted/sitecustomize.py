@@ -105,9 +105,7 @@ def plant_in_process(module):
     really_warm_up = module.WorkerProcess.warm_up
 
     def warm_up(self):
-        if happens("slow-load-and-kill"):
-            time.sleep(float(os.environ["LOAD_S"]))
-            kill_this_process()
+        time.sleep(float(os.environ.get("LOAD_S", "0")))
         if happens("crash-at-load"):
             kill_this_process()
         really_warm_up(self)

@@ -1,0 +1,167 @@
+"""Workers that are killed, at any moment and in any way, cost no image and give none two outcomes."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from tests.command import wait_until
+from tests.unit.broker.queues import KEY, UNACKNOWLEDGED, raw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from broker.private_redis import PrivateRedis
+    from tests.faults.farm import Farm
+
+#: Seconds that a model takes to load here: Celery would by itself kill a child that takes over 4.
+SLOW_LOAD_S = 10
+
+
+def test_a_message_that_is_lost_between_redis_and_a_worker_is_published_again(
+    farm: Farm, redis: PrivateRedis, archive: Callable[[int], Path]
+) -> None:
+    """A worker that is stopped while it waits for a message takes one and notes nothing of it; then it is killed."""
+    folder = archive(64)
+    farm.enqueue(folder)
+    with raw(redis) as client:
+        messages = client.lrange(KEY, 0, -1)
+        client.delete(KEY)
+        worker = farm.start_worker()
+        worker.wait_until_ready()
+        while True:  # a worker waits for a second, and looks after its other affairs in between
+            os.kill(worker.process.pid, signal.SIGSTOP)
+            client.lpush(KEY, *messages)
+            if client.llen(KEY) < len(messages):
+                break
+            client.delete(KEY)
+            os.kill(worker.process.pid, signal.SIGCONT)
+        assert client.hlen(UNACKNOWLEDGED) == 0  # it is nowhere
+    worker.kill()
+
+    farm.start_worker()
+    follower = farm.follow(folder)
+    _, errors = follower.communicate(timeout=120)
+
+    assert follower.returncode == 0, errors
+    assert farm.count("chunks where attempt > 1") == 1
+    farm.assert_whole(64)
+
+
+@pytest.mark.parametrize(
+    ("kills", "images"), [(6, 240), pytest.param(100, 2000, marks=[pytest.mark.long, pytest.mark.timeout(1500)])]
+)
+def test_a_storm_of_kills_loses_nothing_and_doubles_nothing(
+    either_farm: Farm, archive: Callable[[int], Path], kills: int, images: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SIGKILL to whole workers at random moments, from before they are ready to the middle of a chunk."""
+    farm = either_farm
+    draw = random.Random(kills)  # noqa: S311 - a storm, not a secret
+    workers = [farm.start_worker(), farm.start_worker()]
+    follower = farm.follow(archive(images))
+    done = 0
+    while done < kills and follower.poll() is None:
+        time.sleep(draw.uniform(0.2, 3.0))
+        victim = draw.randrange(2)
+        workers[victim].kill()
+        workers[victim] = farm.start_worker()
+        done += 1
+    _, errors = follower.communicate(timeout=1200)
+
+    assert follower.returncode == 0, errors
+    farm.assert_whole(images)
+    assert set(farm.kinds().values()) == {"ok"}
+    with capsys.disabled():
+        print(f"\n{done} kills, {images} images, {farm.extra_starts()} extra starts, 0 lost, 0 double")
+
+
+@pytest.mark.parametrize("fault", ["kill-while-labelling", "kill-before-commit", "kill-after-commit"])
+def test_a_child_that_is_killed_with_a_chunk_leaves_it_whole(
+    either_farm: Farm, archive: Callable[[int], Path], fault: str
+) -> None:
+    """In mid-inference; inside the transaction, all rows written; and between the commit and the acknowledgement."""
+    farm = either_farm
+    farm.plant(fault, times=2)
+    worker = farm.start_worker(2, FAULT=fault)
+    follower = farm.follow(archive(120))
+    _, errors = follower.communicate(timeout=120)
+
+    assert follower.returncode == 0, errors
+    assert farm.faults_left() == 0
+    assert worker.process.poll() is None
+    farm.assert_whole(120)
+    assert set(farm.kinds().values()) == {"ok"}
+
+
+def test_a_child_that_loads_slowly_is_waited_for_also_when_it_replaces_one(
+    farm: Farm, archive: Callable[[int], Path]
+) -> None:
+    folder = archive(64)
+    worker = farm.start_worker(1, LOAD_S=str(SLOW_LOAD_S))
+    follower = farm.follow(folder)
+    farm.wait_for(1)
+    (child,) = worker.children()
+    child.kill()
+    (replacement,) = wait_until(lambda: [one for one in worker.children() if one.pid != child.pid] or None)
+    _, errors = follower.communicate(timeout=120)
+
+    assert follower.returncode == 0, errors
+    assert [one.pid for one in worker.children()] == [replacement.pid]  # it was not killed in its turn
+    farm.assert_whole(64)
+
+
+@pytest.mark.parametrize(("sign", "limit_s"), [(signal.SIGTERM, 20), (signal.SIGQUIT, 30)])
+def test_workers_that_are_stopped_again_and_again_end_in_time_and_lose_nothing(
+    farm: Farm, archive: Callable[[int], Path], sign: signal.Signals, limit_s: int
+) -> None:
+    follower = farm.follow(archive(240))
+    for stops in range(1, 4):
+        worker = farm.start_worker(2)
+        farm.wait_for(min(40 * stops, 200))
+        children = worker.children()
+        begun = time.monotonic()
+        worker.process.send_signal(sign)
+        worker.process.communicate(timeout=60)
+        assert time.monotonic() - begun < limit_s
+        assert not psutil.wait_procs(children, timeout=5)[1]
+    farm.start_worker(2)
+    _, errors = follower.communicate(timeout=120)
+
+    assert follower.returncode == 0, errors
+    farm.assert_whole(240)
+    assert set(farm.kinds().values()) == {"ok"}
+
+
+def test_a_run_whose_workers_never_come_up_starts_them_again_and_then_gives_up(
+    farm: Farm, archive: Callable[[int], Path]
+) -> None:
+    """The children die while they load, again and again, and the worker's main process lives."""
+    farm.plant("crash-at-load", times=5000)
+    run = farm.nightlabel.start(
+        "run", archive(20), FAULT="crash-at-load", NIGHTLABEL_STALL_S="5", NIGHTLABEL_TIME_LIMIT_S="2"
+    )
+    _, errors = run.communicate(timeout=120)
+
+    assert run.returncode == 7, errors
+    assert "Nothing was labelled for 5 s, though" in errors
+    assert "starting the workers again did not help 3 times" in errors
+
+
+def test_a_run_whose_workers_hang_starts_them_again_and_ends_well(farm: Farm, archive: Callable[[int], Path]) -> None:
+    run = farm.nightlabel.start("run", archive(200), NIGHTLABEL_STALL_S="5", NIGHTLABEL_TIME_LIMIT_S="3")
+    farm.wait_for(20)
+    (main,) = [one for one in psutil.Process(run.pid).children() if "worker" in one.cmdline()]
+    for process in [main, *main.children()]:
+        process.suspend()
+    _, errors = run.communicate(timeout=120)
+
+    assert run.returncode == 0, errors
+    assert "starting the workers again" in errors
+    farm.assert_whole(200)
