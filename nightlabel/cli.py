@@ -214,15 +214,20 @@ def worker(
 
 @app.command()
 @_guarded
-def status(db: Db = None, broker: Broker = None) -> None:
-    """Say what is done, waiting and missing, and which workers live.
+def status(
+    db: Db = None,
+    broker: Broker = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again every 2 seconds, until all is done.")] = False,
+) -> None:
+    """Say what is done, in flight, waiting, failed and stalled, which workers live, and what to do.
 
-    Example: nightlabel status
+    Example: nightlabel status --watch
     """
     settings = _settings(database_url=db, broker_url=broker)
-    from nightlabel.status import print_status
+    from nightlabel.status import print_status, watch_status
 
-    print_status(settings, _existing_database(settings), _console())
+    show = watch_status if watch else print_status
+    show(settings, _existing_database(settings), _console())
 
 
 @app.command()

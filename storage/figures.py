@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
-from storage.records import ChunkTiming, FailureCount, Percentiles, WorkerSample
+from storage.records import ChunkTiming, FailureCount, Pace, Percentiles, WorkerSample
 from storage.tables import chunks, images, outcomes, workers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement
 
     from storage.database import Database
 
@@ -75,18 +78,26 @@ def failures_by_kind(database: Database, run_id: int) -> list[FailureCount]:
         ]
 
 
+def pace(database: Database, run_id: int, since: datetime) -> Pace:
+    """Return when the run last moved, and how many images it has labelled since a time."""
+    newest = func.max(func.coalesce(chunks.c.done_at, chunks.c.started_at))
+    labelled = func.coalesce(func.sum(case((chunks.c.done_at >= since, chunks.c.images), else_=0)), 0)
+    with database.read() as connection:
+        newest_at, images = connection.execute(select(newest, labelled).where(chunks.c.run_id == run_id)).one()
+    return Pace(newest_at=newest_at, images=int(images))
+
+
 def worker_samples(database: Database, names: Sequence[str]) -> list[WorkerSample]:
     """Return the newest sample of each of these workers."""
-    query = select(workers).where(workers.c.name.in_(names)).order_by(workers.c.name)
+    return _samples(database, workers.c.name.in_(names))
+
+
+def recent_workers(database: Database, since: datetime) -> list[WorkerSample]:
+    """Return the newest sample of each worker that has stored a chunk since a time."""
+    return _samples(database, workers.c.seen_at >= since)
+
+
+def _samples(database: Database, chosen: ColumnElement[bool]) -> list[WorkerSample]:
+    query = select(workers).where(chosen).order_by(workers.c.name)
     with database.read() as connection:
-        return [
-            WorkerSample(
-                name=row.name,
-                host=row.host,
-                pid=row.pid,
-                started_at=row.started_at,
-                rss_bytes=row.rss_bytes,
-                peak_rss_bytes=row.peak_rss_bytes,
-            )
-            for row in connection.execute(query)
-        ]
+        return [WorkerSample(**row) for row in connection.execute(query).mappings()]

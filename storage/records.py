@@ -95,6 +95,7 @@ class Run:
     roots: tuple[str, ...]  #: absolute, none inside another
     state: RunState
     created_at: datetime
+    follower: str | None  #: `host:PID` of the command that follows it
     followed_at: datetime | None  #: when a follower was last heard of; None: nobody follows it
     skipped: int  #: images that already had an outcome
     ignored: int  #: files that are no images, by their content
@@ -175,6 +176,15 @@ class WorkerSample:
     started_at: datetime
     rss_bytes: int
     peak_rss_bytes: int
+    seen_at: datetime | None = None  #: when it stored that chunk; None: not stored yet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How a run is getting on."""
+
+    newest_at: datetime | None  #: when a chunk was last begun or done
+    images: int  #: labelled since the time that was asked for
 
 
 @dataclass(frozen=True, kw_only=True)

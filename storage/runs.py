@@ -211,6 +211,7 @@ def _run(row: Row[Any]) -> Run:
         roots=tuple(row.roots),
         state="scanning" if row.scanned_at is None else state,
         created_at=row.created_at,
+        follower=row.follower,
         followed_at=row.followed_at,
         skipped=row.skipped,
         ignored=row.ignored,

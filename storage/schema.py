@@ -9,6 +9,7 @@ from sqlalchemy import inspect, text
 
 from common.errors import DatabaseError
 from storage.database import lock_schema
+from storage.location import refuse_network
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -24,9 +25,10 @@ def ensure_schema(database: Database) -> None:
     """Create the schema in an empty database, and check it in any other.
 
     Raises:
-        DatabaseError: the schema is of another version than this program.
+        DatabaseError: the schema is of another version than this program, or SQLite's file is on a network share.
 
     """
+    refuse_network(database)
     with database.read() as connection:
         found = _revision(connection)
     if found is None:

@@ -83,8 +83,8 @@ def test_a_worker_that_starts_later_finds_what_was_enqueued(
     assert "20 images in" in done.stdout
 
     status = farm("status").stdout
-    assert "20 missing" in status
-    assert "No worker answers" in status
+    assert "0 of 20 images" in status
+    assert "nobody follows the run" in status
 
     process = farm.start("worker", "--concurrency", 1)
     wait_until(lambda: _count(postgres_url, "select count(*) from results") == 20 or None)

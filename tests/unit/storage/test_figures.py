@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,19 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert, update
 
-from storage.figures import STAGES, chunk_timings, failures_by_kind, mean_stages, percentiles, worker_samples
+from storage.figures import (
+    STAGES,
+    chunk_timings,
+    failures_by_kind,
+    mean_stages,
+    pace,
+    percentiles,
+    recent_workers,
+    worker_samples,
+)
 from storage.manifest import PublishedChunk, take_back
 from storage.outcomes import store
-from storage.records import FailureCount, Percentiles
+from storage.records import FailureCount, Pace, Percentiles
 from storage.tables import chunks, outcomes
 from tests.unit.storage.nights import (
     add,
@@ -147,7 +157,32 @@ def test_a_chunk_that_its_worker_stored_after_it_was_given_up_still_has_a_start(
 def test_workers_that_left_no_sample_are_left_out(database: Database) -> None:
     run = begin_run(database)
     label(database, run, published_chunk(database, run))
-    assert worker_samples(database, ["host-1/1", "host-9/1"]) == [sample()]
+    (found,) = worker_samples(database, ["host-1/1", "host-9/1"])
+    assert replace(found, seen_at=None) == sample()
+
+
+def test_workers_are_recent_by_when_they_last_stored_a_chunk(database: Database) -> None:
+    run = begin_run(database)
+    label(database, run, published_chunk(database, run))
+    now = datetime.now(UTC)
+    (found,) = recent_workers(database, now - timedelta(minutes=1))
+    assert found.seen_at
+    assert abs(found.seen_at - now) < timedelta(minutes=1)
+    assert recent_workers(database, now + timedelta(minutes=1)) == []
+
+
+def test_the_pace_is_what_was_labelled_lately_and_when_it_last_moved(database: Database) -> None:
+    run = begin_run(database)
+    now = datetime.now(UTC)
+    assert pace(database, run.id, now) == Pace(newest_at=None, images=0)
+    chunk = published_chunk(database, run)
+    label(database, run, chunk)
+
+    lately = pace(database, run.id, now - timedelta(minutes=1))
+    assert lately.images == len(chunk.images)
+    assert lately.newest_at
+    assert abs(lately.newest_at - now) < timedelta(minutes=1)
+    assert pace(database, run.id, now + timedelta(minutes=1)).images == 0
 
 
 def test_the_means_of_the_stages_are_over_the_images_that_were_measured(database: Database) -> None:
