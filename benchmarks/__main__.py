@@ -6,27 +6,42 @@ import argparse
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchmarks import agreement, beside_peers, growth, page, producer, profile, runs, shapes, single
+from benchmarks import agreement, beside_peers, growth, page, producer, profile, runs, shapes, single, soak
 from worker.engines.openvino import cpu_has_bf16
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 SECTIONS = ("agreement", "peers", "large", "settings", "single", "profile", "producer", "growth")
+#: An hour each: only measured when named.
+SOAKS = ("soak", "requests")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS + SOAKS))
     parser.add_argument("--photos", type=Path, default=page.ROOT.parent / "shared" / "images")
     parser.add_argument("--weights", type=Path, default=os.environ.get("NIGHTLABEL_WEIGHTS_DIR"))
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--files", type=int, default=1_000_000, help="of the producer's archive")
     parser.add_argument("--rows", type=int, default=10_000_000, help="how far the manifest grows")
+    parser.add_argument("--minutes", type=float, default=60, help="of each soak")
     parser.add_argument("--database", help="where it grows: a Postgres URL; a SQLite file by itself")
     arguments = parser.parse_args()
     chosen = arguments.sections or SECTIONS
-    for unknown in set(chosen) - set(SECTIONS):
-        parser.error(f"there is no section {unknown!r}; there are {', '.join(SECTIONS)}")
+    for unknown in set(chosen) - {*SECTIONS, *SOAKS}:
+        parser.error(f"there is no section {unknown!r}; there are {', '.join(SECTIONS + SOAKS)}")
+    _measure_labelling(chosen, arguments)
+    _measure_tables(chosen, arguments)
+    for name, measure in {"soak": soak.steady, "requests": soak.requests}.items():
+        if name in chosen:
+            page.write(name, measure(arguments.photos, arguments.weights, arguments.minutes))
+
+
+def _measure_labelling(chosen: Sequence[str], arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="nightlabel-bench-") as folder:
         archive = runs.copy_photos(arguments.photos, Path(folder) / "archive", arguments.images)
         common = archive, arguments.weights, arguments.rounds
@@ -44,14 +59,15 @@ def main() -> None:
             page.write("single", single.measure(*common, precisions))
         if "profile" in chosen:
             page.write("profile", profile.measure(archive, arguments.weights))
+
+
+def _measure_tables(chosen: Sequence[str], arguments: argparse.Namespace) -> None:
     url = arguments.database
+    where = "Postgres" if url else "SQLite"
     if "producer" in chosen:
-        page.write(
-            f"producer on {'Postgres' if url else 'SQLite'}", producer.measure(arguments.weights, arguments.files, url)
-        )
+        page.write(f"producer on {where}", producer.measure(arguments.weights, arguments.files, url))
     if "growth" in chosen:
-        name = "growth on Postgres" if url else "growth on SQLite"
-        page.write(name, growth.table(growth.run(arguments.rows, 2, url)))
+        page.write(f"growth on {where}", growth.table(growth.run(arguments.rows, 2, url)))
 
 
 if __name__ == "__main__":
