@@ -9,11 +9,13 @@ import signal
 import subprocess
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 from broker.process import die_with_parent
 
@@ -102,7 +104,11 @@ class PostgresServer:
     def kill(self) -> None:
         """Crash the server: SIGKILL to all of it."""
         assert self._process
-        os.killpg(self._process.pid, signal.SIGKILL)
+        backends = psutil.Process(self._process.pid).children()  # each in a session of its own
+        self._process.kill()
+        for backend in backends:
+            with suppress(psutil.NoSuchProcess):
+                backend.kill()
         self._process.wait()
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 

@@ -47,8 +47,9 @@ _PASSING = frozenset(
     )
     if hasattr(errno, name)  # macOS lacks some
 )
-#: Kinds of which an archive that is gone would leave one for every image.
-_FAULTS_OF_A_DISK = (FailureKind.VANISHED, FailureKind.UNREADABLE)
+#: Kinds of which an archive that is gone would leave one for every image; a file that is open when its root is renamed
+#: lies outside of it.
+_FAULTS_OF_A_DISK = (FailureKind.VANISHED, FailureKind.UNREADABLE, FailureKind.OUTSIDE)
 #: Seconds before a file is tried again that a disk or a share just failed to read.
 RETRY_PAUSES_S = (0.1, 0.4, 1.0)
 

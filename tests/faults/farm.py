@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
 import signal
 from contextlib import closing
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Sequence
 
+    from broker.private_redis import PrivateRedis
     from tests.command import Nightlabel
 
 _PLANTED = Path(__file__).with_name("planted")
@@ -58,6 +59,10 @@ class Farm:
         """Have a fault of the workers' happen so many times, in those that are started with FAULT=`fault`."""
         for number in range(times):
             (self.faults / f"{fault}-{number}").touch()
+
+    def go_on(self) -> None:
+        """Let the workers go on that the fault `stand-still` has stopped."""
+        (self.faults / "go-on").touch()
 
     def faults_left(self) -> int:
         return len(list(self.faults.iterdir()))
@@ -155,11 +160,13 @@ class Worker:
         return errors
 
 
-def copies(photos: Path, folder: Path, count: int) -> Path:
-    """Make an archive of so many photos, real ones over and over."""
-    sources = sorted(photos.glob("*.jpg"))
-    for number in range(count):
-        target = folder / f"{number // 100:03}" / f"{number:05}.jpg"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(sources[number % len(sources)], target)
-    return folder
+def wait_to_say(process: subprocess.Popen[str], words: str) -> None:
+    """Wait until a process writes a line with these words to its log."""
+    assert process.stderr
+    assert any(words in line for line in process.stderr), f"it ended and never said: {words}"
+
+
+def kill_redis(redis: PrivateRedis) -> None:
+    assert redis.pid
+    os.kill(redis.pid, signal.SIGKILL)
+    wait_until(lambda: not redis.is_running() or None)

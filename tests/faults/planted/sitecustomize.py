@@ -2,13 +2,15 @@
 
 An image carries its own fault: bytes behind the picture, which every decoder ignores (`tests.faults.farm.plant`). A
 fault of the process is named in the environment, as FAULT=NAME, and happens once for each file called NAME… that it can
-remove from the folder $FAULTS: that many times, in whichever process comes first.
+remove from the folder $FAULTS: that many times, in whichever process comes first. With HEED_PERMISSIONS=1, the process
+may read no more than any other user, even where root runs the tests.
 """
 
 import ctypes
 import importlib
 import os
 import signal
+import struct
 import sys
 import time
 from importlib.abc import Loader, MetaPathFinder
@@ -16,6 +18,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 FAULTS = Path(os.environ.get("FAULTS", "/nonexistent"))
+#: capset(2)'s version of its structures.
+CAPABILITIES_V3 = 0x20080522
 
 
 def kill_this_process():
@@ -43,6 +47,11 @@ def take_all_memory():
         ctypes.memset(libc.malloc(64_000_000), 1, 64_000_000)
 
 
+def heed_permissions():
+    """Give up whatever root may do and others may not; the files of root stay its own."""
+    ctypes.CDLL(None).capset(struct.pack("Ii", CAPABILITIES_V3, 0), bytes(24))
+
+
 OF_IMAGES = {b"segfault": segfault, b"hang": hang_with_the_gil, b"memory": take_all_memory, b"kill": kill_this_process}
 
 
@@ -68,9 +77,23 @@ def plant_in_labelling(module):
             OF_IMAGES[name]()
         if happens("kill-while-labelling"):
             kill_this_process()
+        if happens("stand-still"):
+            while not (FAULTS / "go-on").exists():
+                time.sleep(0.05)
         return really_decode(data, *arguments)
 
     module.decode = decode
+
+
+def plant_in_reading(module):
+    really_check = module._check
+
+    def check(descriptor, status, path, roots, *arguments):
+        if happens("archive-goes"):
+            os.rename(roots[0], f"{roots[0]}-gone")
+        return really_check(descriptor, status, path, roots, *arguments)
+
+    module._check = check
 
 
 def plant_in_task(module):
@@ -113,8 +136,41 @@ def plant_in_process(module):
     module.WorkerProcess.warm_up = warm_up
 
 
+def plant_in_app(module):
+    """Have a message that is not acknowledged delivered again after seconds; no setting allows less than 10 minutes."""
+    really_make_app = module.make_app
+
+    def make_app(settings):
+        app = really_make_app(settings)
+        if "VISIBILITY_S" in os.environ:
+            app.conf.broker_transport_options["visibility_timeout"] = float(os.environ["VISIBILITY_S"])
+        return app
+
+    module.make_app = make_app
+
+
+def plant_in_publishing(module):
+    really_publish = module.publish
+
+    def publish(app, messages):
+        messages = list(messages)
+        if messages and happens("kill-before-publishing"):
+            kill_this_process()
+        if messages and happens("kill-amid-publishing"):
+            really_publish(app, messages[: len(messages) // 2])
+            kill_this_process()
+        really_publish(app, messages)
+        if messages and happens("kill-after-publishing"):
+            kill_this_process()
+
+    module.publish = publish
+
+
 PLANTS = {
+    "broker.app": plant_in_app,
+    "producer.publish": plant_in_publishing,
     "worker.labelling": plant_in_labelling,
+    "worker.reading": plant_in_reading,
     "worker.task": plant_in_task,
     "storage.outcomes": plant_in_outcomes,
     "worker.process": plant_in_process,
@@ -149,3 +205,5 @@ class Finder(MetaPathFinder):
 
 
 sys.meta_path.insert(0, Finder())
+if os.environ.get("HEED_PERMISSIONS"):
+    heed_permissions()

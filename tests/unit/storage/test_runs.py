@@ -214,7 +214,15 @@ def test_progress_counts_images_and_chunks_by_what_became_of_them(database: Data
     for _ in range(3):
         begin(database, begun_again)
     counted = Progress(
-        images=10, ok=1, failed=1, chunks=5, chunks_done=1, chunks_waiting=1, chunks_in_work=2, extra_starts=2
+        images=10,
+        ok=1,
+        failed=1,
+        chunks=5,
+        chunks_done=1,
+        chunks_waiting=1,
+        chunks_in_work=2,
+        images_in_work=4,
+        extra_starts=2,
     )
     assert progress(database, run.id) == counted
     assert (counted.labelled, counted.missing) == (2, 8)

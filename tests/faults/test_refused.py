@@ -1,0 +1,192 @@
+"""What a worker must refuse: messages that are none, that are code, or of no task of its own; and other weights."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pickle
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.command import wait_until
+from tests.unit.broker.queues import KEY, raw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from broker.private_redis import PrivateRedis
+    from common.settings import Settings
+    from tests.faults.farm import Farm, Worker
+
+IMAGES = 64
+CHUNKS = 8
+NOT_YET = pytest.mark.xfail(
+    run=False, reason="what kombu cannot take apart still ends the worker, or comes back for ever"
+)
+
+
+@dataclass(frozen=True)
+class Bomb:
+    """Makes a folder when it is unpickled."""
+
+    folder: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (self.folder,)
+
+
+def _body(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _is_pickled(message: dict[str, Any], trace: Path) -> None:
+    """Be what Celery ran before version 4, and every worker still runs that accepts pickle."""
+    body: tuple[object, ...] = ([Bomb(str(trace))], {}, {})
+    message["content-type"], message["content-encoding"] = "application/x-python-serialize", "binary"
+    message["body"] = _body(pickle.dumps(body))
+
+
+def _is_of_another_task(message: dict[str, Any], trace: Path) -> None:
+    message["headers"]["task"] = "os.mkdir"
+    message["body"] = _body(json.dumps([[str(trace)], {}, {}]).encode())
+
+
+def _has_other_arguments(message: dict[str, Any], _: Path) -> None:
+    message["body"] = _body(json.dumps([["rm", "-rf"], {"x": 1}, {}]).encode())
+
+
+def _has_arguments_of_other_types(message: dict[str, Any], _: Path) -> None:
+    message["body"] = _body(json.dumps([[{}, "one", None, [[1], "/photos", 2]], {}, {}]).encode())
+
+
+def _has_no_headers(message: dict[str, Any], _: Path) -> None:
+    message["headers"] = {}
+
+
+def _has_no_properties(message: dict[str, Any], _: Path) -> None:
+    del message["properties"]
+
+
+def _has_no_base64(message: dict[str, Any], _: Path) -> None:
+    message["body"] = "%%%"
+
+
+def _has_no_json(message: dict[str, Any], _: Path) -> None:
+    message["body"] = _body(b"rubbish")
+
+
+FORGERIES = (
+    _is_pickled,
+    _is_of_another_task,
+    _has_other_arguments,
+    _has_arguments_of_other_types,
+    _has_no_headers,
+    _has_no_properties,
+    _has_no_json,
+)
+
+
+def forged(message: dict[str, Any], forge: Callable[[dict[str, Any], Path], None], trace: Path) -> bytes:
+    """Return a message like a real one, with its own names and something wrong."""
+    copy: dict[str, Any] = json.loads(json.dumps(message))
+    copy["headers"]["id"] = copy["properties"]["delivery_tag"] = str(uuid.uuid4())
+    forge(copy, trace)
+    return json.dumps(copy).encode()
+
+
+def wait_to_label(farm: Farm, worker: Worker, images: int) -> None:
+    """Wait until so many images are labelled; not for a worker that has ended."""
+    wait_until(lambda: farm.count() >= images or worker.process.poll() is not None or None)
+    assert worker.process.poll() is None, worker.stop()
+
+
+def test_forged_messages_are_refused_and_the_next_ones_labelled(
+    farm: Farm, redis: PrivateRedis, archive: Callable[[int], Path], tmp_path: Path
+) -> None:
+    """Nothing that a message holds is executed: neither a pickle nor a function that it names."""
+    farm.enqueue(archive(IMAGES))
+    with raw(redis) as client:
+        message = json.loads(client.lindex(KEY, -1))
+        client.rpush(KEY, *(forged(message, forge, tmp_path / "trace") for forge in FORGERIES))
+
+    worker = farm.start_worker()
+    wait_to_label(farm, worker, IMAGES)
+
+    assert not (tmp_path / "trace").exists()
+    farm.assert_whole(IMAGES)
+    assert set(farm.kinds().values()) == {"ok"}
+
+
+@NOT_YET
+@pytest.mark.parametrize("rubbish", [b"rubbish", b"\xff\xfe", b"[]"], ids=["no JSON", "no UTF-8", "no object"])
+def test_what_is_no_message_is_refused_and_the_next_ones_are_labelled(
+    farm: Farm, redis: PrivateRedis, archive: Callable[[int], Path], rubbish: bytes
+) -> None:
+    farm.enqueue(archive(IMAGES))
+    with raw(redis) as client:
+        client.rpush(KEY, rubbish)
+
+    worker = farm.start_worker()
+    wait_to_label(farm, worker, IMAGES)
+
+    farm.assert_whole(IMAGES)
+
+
+@NOT_YET
+def test_a_message_whose_body_cannot_be_read_is_refused_and_does_not_come_back(
+    farm: Farm, redis: PrivateRedis, archive: Callable[[int], Path], tmp_path: Path
+) -> None:
+    farm.enqueue(archive(IMAGES))
+    with raw(redis) as client:
+        message = json.loads(client.lindex(KEY, -1))
+        client.rpush(KEY, forged(message, _has_no_base64, tmp_path))
+
+    worker = farm.start_worker()
+    wait_to_label(farm, worker, IMAGES)
+
+    farm.assert_whole(IMAGES)
+
+
+def damaged(settings: Settings, folder: Path) -> Path:
+    """Make a folder with a copy of the weights, one bit of which is not as it was."""
+    assert settings.weights_dir
+    folder.mkdir()
+    whole = bytearray((settings.weights_dir / "resnet18.pth").read_bytes())
+    whole[len(whole) // 2] ^= 1
+    (folder / "resnet18.pth").write_bytes(whole)
+    return folder
+
+
+def test_a_worker_with_other_weights_than_the_run_refuses_to_start_and_leaves_its_chunks_alone(
+    farm: Farm, archive: Callable[[int], Path], settings: Settings, redis: PrivateRedis, tmp_path: Path
+) -> None:
+    farm.enqueue(archive(IMAGES))
+    folder = damaged(settings, tmp_path / "damaged")
+
+    refused = farm.nightlabel("worker", NIGHTLABEL_WEIGHTS_DIR=str(folder))
+
+    assert refused.returncode == 3
+    assert f"but {folder / 'resnet18.pth'} has " in refused.stderr
+    assert "Traceback" not in refused.stderr
+    with raw(redis) as client:
+        assert client.llen(KEY) == CHUNKS
+    farm.start_worker()
+    farm.wait_for(IMAGES)
+    farm.assert_whole(IMAGES)
+
+
+def test_a_worker_with_damaged_weights_refuses_to_start_before_there_is_a_run(
+    farm: Farm, settings: Settings, tmp_path: Path
+) -> None:
+    folder = damaged(settings, tmp_path / "damaged")
+
+    refused = farm.nightlabel("worker", NIGHTLABEL_WEIGHTS_DIR=str(folder))
+
+    assert refused.returncode == 3
+    assert f"{folder / 'resnet18.pth'} is damaged" in refused.stderr
+    assert "Traceback" not in refused.stderr

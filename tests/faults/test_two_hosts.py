@@ -1,0 +1,61 @@
+"""Two hosts, of which one is cut off: the other finishes, and what the first one comes back with is not stored."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from tests.command import wait_until
+from tests.faults.farm import wait_to_say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.faults.farm import Farm, Worker
+
+IMAGES = 64
+#: Seconds after which a message that is not acknowledged is delivered again.
+VISIBILITY_S = 4
+OUTCOMES = "select image_id, chunk_id, worker, labelled_at from outcomes order by image_id"
+
+
+def processes(worker: Worker) -> list[psutil.Process]:
+    return [*worker.children(), psutil.Process(worker.process.pid)]
+
+
+@pytest.mark.parametrize("is_followed", [True, False], ids=["followed", "left alone"])
+def test_a_host_that_is_cut_off_in_mid_chunk_leaves_it_to_the_other_and_doubles_nothing(
+    either_farm: Farm, archive: Callable[[int], Path], is_followed: bool
+) -> None:
+    """SIGSTOP to all of a worker stands for the cut, which lasts longer than the visibility timeout.
+
+    The chunk comes to the other host through who follows the run; and through Redis alone, where nobody does.
+    """
+    farm = either_farm
+    farm.plant("stand-still")
+    hosts = {"VISIBILITY_S": str(VISIBILITY_S)}
+    cut_off = farm.start_worker(1, FAULT="stand-still", **hosts)
+    producer = farm.follow(archive(IMAGES)) if is_followed else farm.nightlabel.start("enqueue", archive(IMAGES))
+    wait_until(lambda: farm.faults_left() == 0 or None)  # it has a chunk in work
+    for process in processes(cut_off):
+        process.suspend()
+    begun = time.monotonic()
+
+    other = farm.start_worker(1, **hosts)
+    _, errors = producer.communicate(timeout=60)
+    assert producer.returncode == 0, errors
+    farm.wait_for(IMAGES, timeout_s=60)
+    wait_until(lambda: time.monotonic() - begun > VISIBILITY_S or None)
+    stored = farm.ask(OUTCOMES)
+    farm.go_on()
+    for process in processes(cut_off):
+        process.resume()
+    wait_to_say(cut_off.process, "was stored by another worker meanwhile")
+
+    assert farm.ask(OUTCOMES) == stored
+    assert {worker.split("-")[-1] for _, _, worker, _ in stored} == {f"{other.process.pid}/1"}
+    farm.assert_whole(IMAGES)
