@@ -44,7 +44,6 @@ def _locked(path: Path) -> Iterator[None]:
         connection.execute("ROLLBACK")
 
 
-@pytest.mark.timeout(120)
 def test_a_database_that_is_locked_for_longer_than_a_writer_waits_is_waited_for(
     farm: Farm, archive: Callable[[int], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
