@@ -168,11 +168,12 @@ def test_a_worker_with_other_weights_than_the_run_refuses_to_start_and_leaves_it
     farm.enqueue(archive(IMAGES))
     folder = damaged(settings, tmp_path / "damaged")
 
-    refused = farm.nightlabel("worker", NIGHTLABEL_WEIGHTS_DIR=str(folder))
+    refused = farm.start_worker(1, NIGHTLABEL_WEIGHTS_DIR=str(folder))
+    _, errors = refused.process.communicate(timeout=60)
 
-    assert refused.returncode == 3
-    assert f"but {folder / 'resnet18.pth'} has " in refused.stderr
-    assert "Traceback" not in refused.stderr
+    assert refused.process.returncode == 3
+    assert f"but {folder / 'resnet18.pth'} has " in errors
+    assert "Traceback" not in errors
     with raw(redis) as client:
         assert client.llen(KEY) == CHUNKS
     farm.start_worker()
@@ -185,8 +186,9 @@ def test_a_worker_with_damaged_weights_refuses_to_start_before_there_is_a_run(
 ) -> None:
     folder = damaged(settings, tmp_path / "damaged")
 
-    refused = farm.nightlabel("worker", NIGHTLABEL_WEIGHTS_DIR=str(folder))
+    refused = farm.start_worker(1, NIGHTLABEL_WEIGHTS_DIR=str(folder))
+    _, errors = refused.process.communicate(timeout=60)
 
-    assert refused.returncode == 3
-    assert f"{folder / 'resnet18.pth'} is damaged" in refused.stderr
-    assert "Traceback" not in refused.stderr
+    assert refused.process.returncode == 3
+    assert f"{folder / 'resnet18.pth'} is damaged" in errors
+    assert "Traceback" not in errors
