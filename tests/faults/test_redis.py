@@ -149,7 +149,9 @@ def test_a_worker_whose_packets_get_lost_consumes_again_within_a_minute(
     measured(f"consuming again after {back_s:.1f} s; {farm.extra_starts()} extra starts")
 
 
-@pytest.mark.xfail(run=False, reason="a publishing that a full Redis refused still counts as an attempt, and ends the run")
+@pytest.mark.xfail(
+    run=False, reason="a publishing that a full Redis refused still counts as an attempt, and ends the run"
+)
 def test_a_full_redis_is_waited_for_and_workers_come_back(
     farm: Farm, redis: PrivateRedis, archive: Callable[[int], Path], measured: Callable[[str], None]
 ) -> None:
