@@ -2,7 +2,8 @@
 #
 #   make run PHOTOS=<folder>    label the folder, print the report
 #   make test                   run all tests
-#   make bench                  measure all that docs/performance.md shows, and write it there (an hour; alone, please)
+#   make bench                  measure what docs/performance.md shows, and write it there (an hour; alone, please);
+#                               with ARGS='soak requests', the two soaks too, an hour each
 #
 # A second call sees from the stamps below that nothing is to be installed.
 

@@ -66,10 +66,10 @@ def requests(photos: Path, weights_dir: Path, minutes: float) -> Section:
         f"{len(rss):,} requests in {minutes:.0f} minutes, {found['failed']} failed.",
         f"Memory {rss[0]:.1f} MB after the first, {rss[-1]:.1f} MB after the last, {slope:+.2f} MB an hour.",
         "",
-        f"| milliseconds a request | {' | '.join(f'part {number + 1}' for number in range(PARTS))} |",
-        "|---|" + "---|" * PARTS,
-        f"| p50 | {' | '.join(f'{np.percentile(part, 50):.1f}' for part in parts)} |",
-        f"| p99 | {' | '.join(f'{np.percentile(part, 99):.1f}' for part in parts)} |",
+        *_by_part(
+            "milliseconds a request",
+            {f"p{share}": [f"{np.percentile(part, share):.1f}" for part in parts] for share in (50, 99)},
+        ),
     ]
     return Section(lines, {"mb_an_hour": slope, **found})
 
@@ -103,16 +103,26 @@ def _steady_table(samples: list[Sample], images: list[tuple[float, float, str, s
     figures |= {"images_per_second": speeds, "p99_ms": p99, "longest_silence_s": silences}
     lines += [
         "",
-        f"| | {' | '.join(f'part {number + 1}' for number in range(PARTS))} |",
-        "|---|" + "---|" * PARTS,
-        f"| images/s | {' | '.join(f'{speed:.1f}' for speed in speeds)} |",
-        f"| p99 of an image, ms | {' | '.join(f'{value:.0f}' for value in p99)} |",
+        *_by_part(
+            "",
+            {
+                "images/s": [f"{speed:.1f}" for speed in speeds],
+                "p99 of an image, ms": [f"{value:.0f}" for value in p99],
+            },
+        ),
         "",
         f"{len(images):,} images, {sum(one[2] != 'ok' for one in images)} failed.",
         f"From the first part to the last the speed changed by {speeds[-1] / speeds[0] - 1:+.1%}.",
         f"No worker was silent for longer than {max(silences.values()):.1f} s.",
     ]
     return Section(lines, figures)
+
+
+def _by_part(heading: str, rows: dict[str, list[str]]) -> list[str]:
+    """Return a table with a column for each part of the time."""
+    parts = [f"part {number + 1}" for number in range(PARTS)]
+    cells = [[heading, *parts], ["---"] * (PARTS + 1), *([name, *values] for name, values in rows.items())]
+    return [f"| {' | '.join(row)} |" for row in cells]
 
 
 def _longest_silence(images: list[tuple[float, float, str, str]], worker: str) -> float:
@@ -122,9 +132,8 @@ def _longest_silence(images: list[tuple[float, float, str, str]], worker: str) -
 
 def _link_photos(photos: Path, folder: Path, count: int) -> Path:
     """Fill a folder with hard links, a thousand to a subfolder: they cost no room, and each is a file of its own."""
-    sources = sorted(
-        runs.copy_photos(photos, folder.with_name("photos"), len(list(photos.glob("*.jpg")))).rglob("*.jpg")
-    )
+    copied = runs.copy_photos(photos, folder.with_name("photos"), len(list(photos.glob("*.jpg"))))
+    sources = sorted(copied.rglob("*.jpg"))
     for number in range(count):
         inner = folder / f"{number // 1000:05}"
         if number % 1000 == 0:

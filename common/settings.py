@@ -122,6 +122,11 @@ class Settings(BaseSettings):
         return max(1, self.time_limit_s * 3 // 4)
 
     @property
+    def stall_limit_s(self) -> float:
+        """`stall_s`, or more: a chunk may take all of its time limit, and then is begun again image by image."""
+        return max(self.stall_s, self.time_limit_s * 3 / 2)
+
+    @property
     def max_file_bytes(self) -> int:
         return self.max_file_mb * 1_000_000
 

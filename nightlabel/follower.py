@@ -43,8 +43,10 @@ if TYPE_CHECKING:
 _POLL_S = 0.2
 #: A look at a run of many chunks takes longer; then the pause is this many times as long.
 _LOOKING_SHARE = 20
-#: Seconds between two signs of life of a follower. One that was not heard of for four times as long is gone.
+#: Seconds between two signs of life of a follower.
 FOLLOW_EVERY_S = 5.0
+#: A follower that was not heard of for as long is gone.
+FOLLOWER_SILENCE = timedelta(seconds=4 * FOLLOW_EVERY_S)
 #: Seconds that Redis or the database may be away before a run gives up: longer than a host takes to start again.
 PATIENCE_S = 900.0
 #: Seconds between two sentences about it.
@@ -74,8 +76,7 @@ class Follower:
         self._manifest = manifest
         self._display = display
         self._quiet = QuietWatch()
-        # A chunk may take all of its time limit, and then is begun again image by image.
-        self._stall = StallWatch(max(settings.stall_s, settings.time_limit_s * 3 / 2))
+        self._stall = StallWatch(settings.stall_limit_s)
         self._failures = FailureWatch()
         self._max_failure_share = settings.max_failure_share
         self._is_doubtful = False
@@ -137,8 +138,8 @@ class Follower:
         """
         if time.monotonic() - self._heard_at < FOLLOW_EVERY_S:
             return
-        other = follow(self._database, self._run.id, self._name, patience=timedelta(seconds=4 * FOLLOW_EVERY_S))
-        if other and not self._is_dead(other):
+        other = follow(self._database, self._run.id, self._name, patience=FOLLOWER_SILENCE)
+        if other and not _is_dead(other):
             raise FollowedError(f"Run {self._run.id} is followed by {other} already. Wait for it, or end that process.")
         if other:
             unfollow(self._database, self._run.id, other)
@@ -151,11 +152,6 @@ class Follower:
             doubt_failures(self._database, self._run.id)  # once the workers have stopped
         with suppress(DatabaseError):  # then it waits until this process is seen to be gone
             unfollow(self._database, self._run.id, self._name)
-
-    def _is_dead(self, follower: str) -> bool:
-        """Tell whether a follower was a process of this host that has ended; of other hosts nobody here knows."""
-        host, _, pid = follower.rpartition(":")
-        return host == socket.gethostname() and not psutil.pid_exists(int(pid))
 
     def _keep_redis_alive(self) -> None:
         if self.redis and not self.redis.is_running():
@@ -255,3 +251,13 @@ class Follower:
             return
         others = f" {enqueued.scan.ignored:,} files there are no images." if enqueued.scan.ignored else ""
         raise ArchiveError(f"There is no image to label in {', '.join(map(shown, self._run.roots))}.{others}")
+
+
+def has_ended(host: str, pid: int) -> bool:
+    """Tell whether a process was one of this host and has ended; of other hosts nobody here knows."""
+    return host == socket.gethostname() and not psutil.pid_exists(pid)
+
+
+def _is_dead(follower: str) -> bool:
+    host, _, pid = follower.rpartition(":")
+    return has_ended(host, int(pid))

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import shlex
-import socket
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import psutil
 from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
 from common.errors import BrokerError, DatabaseBusyError
-from nightlabel.follower import FOLLOW_EVERY_S
+from nightlabel.follower import FOLLOWER_SILENCE, has_ended
 from report.terminal import duration
 from storage.figures import failures_by_kind, pace, recent_workers
 from storage.records import shown
@@ -62,7 +60,7 @@ class Situation:
     @property
     def is_followed(self) -> bool:
         heard_of = self.run.followed_at
-        return heard_of is not None and self.now - heard_of < timedelta(seconds=4 * FOLLOW_EVERY_S)
+        return heard_of is not None and self.now - heard_of < FOLLOWER_SILENCE
 
     @property
     def stalled_for(self) -> timedelta | None:
@@ -74,7 +72,7 @@ class Situation:
 
 
 def print_status(settings: Settings, database: Database, console: Console) -> None:
-    for line in _lines(settings, database):
+    for line in _look(settings, database, unfinished_runs(database)):
         console.print(line, soft_wrap=True)
 
 
@@ -83,26 +81,26 @@ def watch_status(settings: Settings, database: Database, console: Console) -> No
     with Live(console=console, auto_refresh=False) as live:
         while True:
             try:
-                is_over = not unfinished_runs(database)
-                live.update(Group(*_lines(settings, database)), refresh=True)
-                if is_over:
+                unfinished = unfinished_runs(database)
+                live.update(Group(*_look(settings, database, unfinished)), refresh=True)
+                if not unfinished:
                     return
             except (BrokerError, DatabaseBusyError) as error:
                 live.update(Text(str(error)), refresh=True)
             time.sleep(WATCH_EVERY_S)
 
 
-def _lines(settings: Settings, database: Database) -> list[Text]:
-    return [Text(line) for line in _look(settings, database)]
+def _look(settings: Settings, database: Database, unfinished: Sequence[Run]) -> list[Text]:
+    return [Text(line) for line in _lines(settings, database, unfinished)]
 
 
-def _look(settings: Settings, database: Database) -> Iterator[str]:
+def _lines(settings: Settings, database: Database, unfinished: Sequence[Run]) -> Iterator[str]:
     newest = newest_run(database)
     queue = _queue(settings)
     if newest is None:
         yield f"No run in {database.shown}. `nightlabel run PATH` makes one."
     else:
-        for run in unfinished_runs(database) or [newest]:
+        for run in unfinished or [newest]:
             now = datetime.now(UTC)
             situation = Situation(
                 run=run,
@@ -111,7 +109,7 @@ def _look(settings: Settings, database: Database) -> Iterator[str]:
                 pace=pace(database, run.id, now - SPEED_WINDOW),
                 failures=failures_by_kind(database, run.id),
                 queue=queue,
-                stall=timedelta(seconds=settings.stall_s),
+                stall=timedelta(seconds=settings.stall_limit_s),
             )
             yield from describe(situation)
     yield from _workers(queue, recent_workers(database, datetime.now(UTC) - WORKER_SILENCE))
@@ -175,5 +173,5 @@ def _workers(queue: Queue | None, seen: Sequence[WorkerSample]) -> Iterator[str]
         if sample.seen_at is None:
             continue
         ago = duration((datetime.now(UTC) - sample.seen_at).total_seconds())
-        ended = "; it has ended" if sample.host == socket.gethostname() and not psutil.pid_exists(sample.pid) else ""
+        ended = "; it has ended" if has_ended(sample.host, sample.pid) else ""
         yield f"Process {sample.name}: stored a chunk {ago} ago, {sample.rss_bytes / 1e6:.0f} MB{ended}"

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import uuid
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,19 +107,31 @@ def short_folder() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
-def postgres(short_folder: Path) -> Iterator[PostgresServer]:
-    """One Postgres for all tests; each makes a database of its own."""
+@contextmanager
+def _running_postgres(folder: Path) -> Iterator[PostgresServer]:
     binaries = postgres_bin()
     if binaries is None:
         missing("no Postgres on PATH, in /usr/lib/postgresql, or in a wheel")
     assert binaries
-    folder = short_folder / "postgres"
     folder.mkdir()
     server = PostgresServer(folder, binaries)
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres(short_folder: Path) -> Iterator[PostgresServer]:
+    """One Postgres for all tests; each makes a database of its own."""
+    with _running_postgres(short_folder / "postgres") as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgres(short_folder: Path) -> Iterator[PostgresServer]:
+    """A Postgres that the test may kill."""
+    with _running_postgres(short_folder / f"postgres-{uuid.uuid4().hex[:8]}") as server:
+        yield server
 
 
 @pytest.fixture

@@ -9,12 +9,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import TYPE_CHECKING, NamedTuple
 
 from common.errors import ArchiveError
@@ -131,7 +130,7 @@ def _refuse_gone(path: str, roots: Sequence[str]) -> None:
 
     """
     for root in roots:
-        if path.startswith(root.rstrip("/") + "/") and (reason := why_gone(root)):
+        if _lies_below(path, root) and (reason := why_gone(root)):
             raise ArchiveError(f"The archive {shown(root)} is gone: {reason}. Is its disk mounted here?")
 
 
@@ -143,7 +142,7 @@ def _read_again(path: str, roots: Sequence[str], max_bytes: int) -> ImageFile:
         except ImageError as error:
             if not error.passes:
                 raise
-        time.sleep(pause_s)
+        sleep(pause_s)
     return read_image(path, roots, max_bytes)
 
 
@@ -178,12 +177,16 @@ def _check(descriptor: int, status: os.stat_result, path: str, roots: Sequence[s
     if not stat.S_ISREG(status.st_mode):
         raise ImageError(FailureKind.NOT_A_FILE, f"no regular file, but a {_kind_of(status.st_mode)}")
     real = _real_path(descriptor, path)
-    if not any(real == root or real.startswith(root.rstrip("/") + "/") for root in roots):
+    if not any(real == root or _lies_below(real, root) for root in roots):
         raise ImageError(FailureKind.OUTSIDE, "a link that leads out of the archive")
     if status.st_size > max_bytes:
         raise ImageError(
             FailureKind.TOO_LARGE, f"{status.st_size:,} bytes; NIGHTLABEL_MAX_FILE_MB allows {max_bytes:,}"
         )
+
+
+def _lies_below(path: str, root: str) -> bool:
+    return path.startswith(root.rstrip("/") + "/")
 
 
 def _real_path(descriptor: int, path: str) -> str:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from tests.command import Nightlabel
 
 _PLANTED = Path(__file__).with_name("planted")
+#: Seconds after which an unacknowledged message is delivered again, to workers that are started with `SOON_AGAIN`: far
+#: less than any that users can set.
+VISIBILITY_S = 4
+SOON_AGAIN = {"VISIBILITY_S": str(VISIBILITY_S)}
 
 
 def plant(photo: Path, fault: str) -> None:
@@ -108,6 +112,10 @@ class Farm:
     def errors(self) -> list[str]:
         return [error for (error,) in self.ask("select error from results where status = 'failed'")]
 
+    def stored(self) -> list[tuple[Any, ...]]:
+        """Return who has stored each image's outcome, when, and in which chunk."""
+        return self.ask("select image_id, chunk_id, worker, labelled_at from outcomes order by image_id")
+
     def extra_starts(self) -> int:
         (starts,) = self.ask("select coalesce(sum(starts), 0) - count(*) from chunks")[0]
         return int(starts)
@@ -158,6 +166,13 @@ class Worker:
             self.process.send_signal(signal.SIGTERM)
         _, errors = self.process.communicate(timeout=timeout_s)
         return errors
+
+
+def wait_for_end(process: subprocess.Popen[str], timeout_s: float = 60, *, status: int = 0) -> str:
+    """Wait until a process ends, with this exit status; return what it wrote to its log."""
+    _, errors = process.communicate(timeout=timeout_s)
+    assert process.returncode == status, errors
+    return errors
 
 
 def wait_to_say(process: subprocess.Popen[str], words: str) -> None:

@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import subprocess
 import time
-import uuid
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,9 +17,7 @@ from broker.queue import depth, unacknowledged
 from common.settings import load_settings
 from storage.database import SQLITE_BUSY_TIMEOUT_S
 from tests.command import wait_until
-from tests.conftest import missing
-from tests.faults.farm import Farm, wait_to_say
-from tests.servers import PostgresServer, postgres_bin
+from tests.faults.farm import Farm, wait_for_end, wait_to_say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +25,7 @@ if TYPE_CHECKING:
 
     from broker.private_redis import PrivateRedis
     from tests.command import Nightlabel
+    from tests.servers import PostgresServer
 
 IMAGES = 120
 #: Seconds: longer than a writer waits.
@@ -63,9 +61,8 @@ def test_a_database_that_is_locked_for_longer_than_a_writer_waits_is_waited_for(
     farm.wait_for(IMAGES, timeout_s=40)
     _tell(capsys, farm, f"locked for {LOCKED_S} s", unlocked_at)
     follower.send_signal(signal.SIGCONT)
-    _, errors = follower.communicate(timeout=60)
+    errors = wait_for_end(follower)
 
-    assert follower.returncode == 0, errors
     farm.assert_whole(IMAGES)
     assert set(farm.kinds().values()) == {"ok"}
     assert "does not answer: database is locked" in errors
@@ -107,8 +104,8 @@ def test_a_disk_that_is_full_ends_worker_and_follower_and_with_room_again_the_sa
     farm.wait_for(8)
     filler = _fill(small_disk)
     for process in (worker.process, follower):
-        _, errors = process.communicate(timeout=100)
-        assert process.returncode == 5, errors
+        errors = wait_for_end(process, 100, status=5)
+
         assert "is full. Free some space and type the same command again" in errors
     assert farm.count() < IMAGES
 
@@ -119,21 +116,6 @@ def test_a_disk_that_is_full_ends_worker_and_follower_and_with_room_again_the_sa
     assert again.returncode == 0, again.stderr
     farm.assert_whole(IMAGES)
     assert set(farm.kinds().values()) == {"ok"}
-
-
-@pytest.fixture
-def own_postgres(short_folder: Path) -> Iterator[PostgresServer]:
-    """A Postgres that the test may kill."""
-    binaries = postgres_bin()
-    if binaries is None:
-        missing("no Postgres on PATH, in /usr/lib/postgresql, or in a wheel")
-    assert binaries
-    folder = short_folder / f"postgres-{uuid.uuid4().hex[:8]}"
-    folder.mkdir()
-    server = PostgresServer(folder, binaries)
-    server.start()
-    yield server
-    server.stop()
 
 
 def test_a_postgres_that_is_killed_in_mid_run_and_started_again_is_waited_for(
@@ -153,9 +135,8 @@ def test_a_postgres_that_is_killed_in_mid_run_and_started_again_is_waited_for(
         wait_to_say(process, "does not answer")
     own_postgres.start()
     started_at = time.monotonic()
-    _, errors = follower.communicate(timeout=60)
+    wait_for_end(follower)
 
-    assert follower.returncode == 0, errors
     _tell(capsys, farm, "Postgres killed", started_at)
     farm.assert_whole(IMAGES)
     assert set(farm.kinds().values()) == {"ok"}
@@ -171,9 +152,8 @@ def test_a_commit_that_succeeds_while_the_client_sees_an_error_gives_one_outcome
     farm.start_worker(2, FAULT="error-after-commit")
     begun_at = time.monotonic()
     follower = farm.follow(archive(IMAGES))
-    _, errors = follower.communicate(timeout=60)
+    wait_for_end(follower)
 
-    assert follower.returncode == 0, errors
     assert farm.faults_left() == 0
     _tell(capsys, farm, "two commits whose answer got lost", begun_at)
     farm.assert_whole(IMAGES)

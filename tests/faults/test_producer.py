@@ -29,6 +29,18 @@ def queued_chunks(redis: PrivateRedis) -> list[int]:
     return sorted(arguments[1] for _, (arguments, *_) in bodies(redis))
 
 
+def assert_the_same_command_doubles_nothing(farm: Farm, redis: PrivateRedis, folder: Path) -> None:
+    """Every chunk is on the queue once, whatever was there before; and each is begun once."""
+    again = farm.enqueue(folder)
+    assert again.returncode == 0, again.stderr
+    assert queued_chunks(redis) == [number for (number,) in farm.ask("select id from chunks order by id")]
+
+    farm.start_worker(2)
+    farm.wait_for(IMAGES)
+    farm.assert_whole(IMAGES)
+    assert farm.extra_starts() == 0
+
+
 @pytest.mark.parametrize(
     ("fault", "published"),
     [("kill-before-publishing", 0), ("kill-amid-publishing", CHUNKS // 2), ("kill-after-publishing", CHUNKS)],
@@ -43,14 +55,7 @@ def test_a_producer_that_is_killed_with_a_batch_doubles_nothing_when_it_runs_aga
     assert farm.count("chunks where published_at is not null") == CHUNKS
     assert len(queued_chunks(redis)) == published
 
-    again = farm.enqueue(archive(IMAGES))
-    assert again.returncode == 0, again.stderr
-    assert queued_chunks(redis) == [number for (number,) in farm.ask("select id from chunks order by id")]
-
-    farm.start_worker(2)
-    farm.wait_for(IMAGES)
-    farm.assert_whole(IMAGES)
-    assert farm.extra_starts() == 0
+    assert_the_same_command_doubles_nothing(farm, redis, archive(IMAGES))
 
 
 def test_a_producer_that_is_stopped_when_redis_died_doubles_nothing_when_it_runs_again(
@@ -65,11 +70,4 @@ def test_a_producer_that_is_stopped_when_redis_died_doubles_nothing_when_it_runs
     producer.communicate(timeout=60)
     redis.start()
 
-    again = farm.enqueue(archive(IMAGES))
-    assert again.returncode == 0, again.stderr
-    assert queued_chunks(redis) == [number for (number,) in farm.ask("select id from chunks order by id")]
-
-    farm.start_worker(2)
-    farm.wait_for(IMAGES)
-    farm.assert_whole(IMAGES)
-    assert farm.extra_starts() == 0
+    assert_the_same_command_doubles_nothing(farm, redis, archive(IMAGES))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.command import wait_until
+from tests.faults.farm import wait_for_end
 from tests.unit.broker.queues import KEY, raw
 
 if TYPE_CHECKING:
@@ -162,18 +163,21 @@ def damaged(settings: Settings, folder: Path) -> Path:
     return folder
 
 
+def why_it_refuses(farm: Farm, weights: Path) -> str:
+    """Return what a worker with these weights says when it refuses to start."""
+    refused = farm.start_worker(1, NIGHTLABEL_WEIGHTS_DIR=str(weights))
+    errors = wait_for_end(refused.process, status=3)
+    assert "Traceback" not in errors
+    return errors
+
+
 def test_a_worker_with_other_weights_than_the_run_refuses_to_start_and_leaves_its_chunks_alone(
     farm: Farm, archive: Callable[[int], Path], settings: Settings, redis: PrivateRedis, tmp_path: Path
 ) -> None:
     farm.enqueue(archive(IMAGES))
     folder = damaged(settings, tmp_path / "damaged")
 
-    refused = farm.start_worker(1, NIGHTLABEL_WEIGHTS_DIR=str(folder))
-    _, errors = refused.process.communicate(timeout=60)
-
-    assert refused.process.returncode == 3
-    assert f"but {folder / 'resnet18.pth'} has " in errors
-    assert "Traceback" not in errors
+    assert f"but {folder / 'resnet18.pth'} has " in why_it_refuses(farm, folder)
     with raw(redis) as client:
         assert client.llen(KEY) == CHUNKS
     farm.start_worker()
@@ -186,9 +190,4 @@ def test_a_worker_with_damaged_weights_refuses_to_start_before_there_is_a_run(
 ) -> None:
     folder = damaged(settings, tmp_path / "damaged")
 
-    refused = farm.start_worker(1, NIGHTLABEL_WEIGHTS_DIR=str(folder))
-    _, errors = refused.process.communicate(timeout=60)
-
-    assert refused.process.returncode == 3
-    assert f"{folder / 'resnet18.pth'} is damaged" in errors
-    assert "Traceback" not in errors
+    assert f"{folder / 'resnet18.pth'} is damaged" in why_it_refuses(farm, folder)

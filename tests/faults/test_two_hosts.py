@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from tests.command import wait_until
+from tests.faults.farm import SOON_AGAIN, VISIBILITY_S, wait_for_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from tests.faults.farm import Farm, Worker
 
 IMAGES = 64
-#: Seconds after which a message that is not acknowledged is delivered again.
-VISIBILITY_S = 4
-OUTCOMES = "select image_id, chunk_id, worker, labelled_at from outcomes order by image_id"
 
 
 def processes(worker: Worker) -> list[psutil.Process]:
@@ -36,25 +34,24 @@ def test_a_host_that_is_cut_off_in_mid_chunk_leaves_it_to_the_other_and_doubles_
     """
     farm = either_farm
     farm.plant("stand-still")
-    hosts = {"VISIBILITY_S": str(VISIBILITY_S)}
-    cut_off = farm.start_worker(1, FAULT="stand-still", **hosts)
+    cut_off = farm.start_worker(1, FAULT="stand-still", **SOON_AGAIN)
     producer = farm.follow(archive(IMAGES)) if is_followed else farm.nightlabel.start("enqueue", archive(IMAGES))
     wait_until(lambda: farm.faults_left() == 0 or None)  # it has a chunk in work
     for process in processes(cut_off):
         process.suspend()
     begun = time.monotonic()
 
-    other = farm.start_worker(1, **hosts)
-    _, errors = producer.communicate(timeout=60)
-    assert producer.returncode == 0, errors
+    other = farm.start_worker(1, **SOON_AGAIN)
+    wait_for_end(producer)
+
     farm.wait_for(IMAGES, timeout_s=60)
     wait_until(lambda: time.monotonic() - begun > VISIBILITY_S or None)
-    stored = farm.ask(OUTCOMES)
+    stored = farm.stored()
     farm.go_on()
     for process in processes(cut_off):
         process.resume()
 
     assert "was stored by another worker meanwhile" in cut_off.stop()
-    assert farm.ask(OUTCOMES) == stored
+    assert farm.stored() == stored
     assert {worker.split("-")[-1] for _, _, worker, _ in stored} == {f"{other.process.pid}/1"}
     farm.assert_whole(IMAGES)

@@ -68,10 +68,22 @@ def happens(name):
     return False
 
 
-def plant_in_labelling(module):
-    really_decode = module.decode
+def instead_of(owner, name):
+    """Put a function in place of another one, which it is given before the arguments."""
+    really = getattr(owner, name)
 
-    def decode(data, *arguments):
+    def put(function):
+        def instead(*arguments):
+            return function(really, *arguments)
+
+        setattr(owner, name, instead)
+
+    return put
+
+
+def plant_in_labelling(module):
+    @instead_of(module, "decode")
+    def decode(really, data, *arguments):
         _, planted, name = data[-32:].rpartition(b"FAULT:")
         if planted:
             OF_IMAGES[name]()
@@ -80,27 +92,21 @@ def plant_in_labelling(module):
         if happens("stand-still"):
             while not (FAULTS / "go-on").exists():
                 time.sleep(0.05)
-        return really_decode(data, *arguments)
-
-    module.decode = decode
+        return really(data, *arguments)
 
 
 def plant_in_reading(module):
-    really_check = module._check
-
-    def check(descriptor, status, path, roots, *arguments):
+    @instead_of(module, "_check")
+    def check(really, descriptor, status, path, roots, *arguments):
         if happens("archive-goes"):
             os.rename(roots[0], f"{roots[0]}-gone")
-        return really_check(descriptor, status, path, roots, *arguments)
-
-    module._check = check
+        return really(descriptor, status, path, roots, *arguments)
 
 
 def plant_in_task(module):
-    really_store = module.store
-
-    def store(*arguments):
-        stored = really_store(*arguments)
+    @instead_of(module, "store")
+    def store(really, *arguments):
+        stored = really(*arguments)
         if happens("kill-after-commit"):
             kill_this_process()
         if happens("error-after-commit"):
@@ -109,61 +115,48 @@ def plant_in_task(module):
             raise DatabaseBusyError("planted: the connection broke before the answer came")
         return stored
 
-    module.store = store
-
 
 def plant_in_outcomes(module):
-    really_store = module._store
-
-    def store(*arguments):
-        stored = really_store(*arguments)
+    @instead_of(module, "_store")
+    def store(really, *arguments):
+        stored = really(*arguments)
         if happens("kill-before-commit"):
             kill_this_process()
         return stored
 
-    module._store = store
-
 
 def plant_in_process(module):
-    really_warm_up = module.WorkerProcess.warm_up
-
-    def warm_up(self):
+    @instead_of(module.WorkerProcess, "warm_up")
+    def warm_up(really, process):
         time.sleep(float(os.environ.get("LOAD_S", "0")))
         if happens("crash-at-load"):
             kill_this_process()
-        really_warm_up(self)
-
-    module.WorkerProcess.warm_up = warm_up
+        really(process)
 
 
 def plant_in_app(module):
     """Have a message that is not acknowledged delivered again after seconds; no setting allows less than 10 minutes."""
-    really_make_app = module.make_app
 
-    def make_app(settings):
-        app = really_make_app(settings)
+    @instead_of(module, "make_app")
+    def make_app(really, settings):
+        app = really(settings)
         if "VISIBILITY_S" in os.environ:
             app.conf.broker_transport_options["visibility_timeout"] = float(os.environ["VISIBILITY_S"])
         return app
 
-    module.make_app = make_app
-
 
 def plant_in_publishing(module):
-    really_publish = module.publish
-
-    def publish(app, messages):
+    @instead_of(module, "publish")
+    def publish(really, app, messages):
         messages = list(messages)
         if messages and happens("kill-before-publishing"):
             kill_this_process()
         if messages and happens("kill-amid-publishing"):
-            really_publish(app, messages[: len(messages) // 2])
+            really(app, messages[: len(messages) // 2])
             kill_this_process()
-        really_publish(app, messages)
+        really(app, messages)
         if messages and happens("kill-after-publishing"):
             kill_this_process()
-
-    module.publish = publish
 
 
 PLANTS = {

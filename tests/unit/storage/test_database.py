@@ -16,14 +16,14 @@ from common.errors import DatabaseBusyError, DatabaseError, NightlabelError, Usa
 from common.settings import load_settings
 from storage.database import Database
 from storage.schema import check_schema, ensure_schema
-from tests.conftest import missing
-from tests.servers import PostgresServer, postgres_bin
 from tests.unit.storage.nights import add, ask, begin_run, change, photos
 from tests.unit.storage.privileges import without_privileges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.servers import PostgresServer
 
 HIDDEN = "s3cr3t"
 
@@ -167,23 +167,14 @@ def test_a_transaction_that_raises_leaves_nothing(database: Database) -> None:
     assert ask(database, "select version_num from alembic_version") == [(storage.schema.REVISION,)]
 
 
-def test_a_postgres_that_dies_in_mid_run_is_worth_trying_again(short_folder: Path) -> None:
-    binaries = postgres_bin()
-    if binaries is None:
-        missing("no Postgres")
-    assert binaries
-    folder = short_folder / f"pg-{uuid.uuid4().hex[:8]}"
-    folder.mkdir()
-    server = PostgresServer(folder, binaries)
-    server.start()
-
+def test_a_postgres_that_dies_in_mid_run_is_worth_trying_again(own_postgres: PostgresServer) -> None:
     def ask_twice(database: Database) -> None:
         with database.read() as connection:
             connection.execute(text("select 1"))
-            server.kill()
+            own_postgres.kill()
             connection.execute(text("select 1"))
 
-    url = load_settings(database_url=server.url("postgres")).database_url
+    url = load_settings(database_url=own_postgres.url("postgres")).database_url
     with closing(url) as database, pytest.raises(DatabaseBusyError):
         ask_twice(database)
 
