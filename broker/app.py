@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from celery import Celery
 from kombu import Queue
 
+from broker import transport
 from common.errors import BrokerError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def make_app(settings: Settings) -> Celery:
             "No broker is set. Name your Redis, as in NIGHTLABEL_BROKER_URL=redis://localhost:6379/0;"
             " or use `nightlabel run`, which starts a private one."
         )
+    transport.register()
     app = Celery("nightlabel", broker=settings.broker_url, set_as_current=False)
     app.conf.update(
         # What travels is one task, in JSON: nothing that a message says is ever executed.
@@ -70,11 +72,12 @@ def make_app(settings: Settings) -> Celery:
             # Look for chunks of dead workers every 5 s; the default is every 100 s.
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
-            # A connection that was cut without a word is noticed within a minute.
-            "socket_timeout": 30,
+            # A connection that was cut without a word is noticed within a minute, though a worker may hold three of
+            # them, and wait for each in turn.
+            "socket_timeout": 10,
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
-            "health_check_interval": 25,
+            "health_check_interval": 10,
             "global_keyprefix": settings.key_prefix,
             # A producer says within a second that Redis is away; whoever follows a run tries again by itself, and
             # a worker's own connection has its own, endless retries.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 #: Messages that go to Redis in one round trip; 64 of them are half a megabyte.
 BATCH_MESSAGES = 64
+_TASK_ID = re.compile(r"chunk-([0-9]{1,18})\.[0-9]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,12 @@ class ChunkMessage:
 def task_id(chunk_id: int, attempt: int) -> str:
     """Return the Celery task id of a chunk's attempt."""
     return f"chunk-{chunk_id}.{attempt}"
+
+
+def chunk_id(task: str) -> int | None:
+    """Return the chunk of a `task_id`; None where it is not one."""
+    found = _TASK_ID.fullmatch(task)
+    return int(found[1]) if found else None
 
 
 def publish(app: Celery, messages: Iterable[ChunkMessage]) -> None:

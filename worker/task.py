@@ -58,7 +58,7 @@ def label_chunk(
         with suppress(DatabaseError):  # then the suspicion stays; it takes a second one to fail an image
             clear_suspicion(process.database, chunk_id)
         logger.warning("Chunk %d was not done within the time limit; image by image from here on", chunk_id)
-        raise Reject(error, requeue=True) from error
+        raise Reject(error, requeue=True) from None  # said above; Celery writes all of a cause's traceback
     except (ArchiveError, DatabaseError, ModelError) as error:
         logger.error("Chunk %d goes back to the queue in %d s. %s", chunk_id, PAUSE_S, error)  # noqa: TRY400
         if isinstance(error, DatabaseError) and not isinstance(error, DatabaseBusyError):
@@ -67,7 +67,7 @@ def label_chunk(
         if claimed:
             with suppress(DatabaseError):  # then it is image by image from here on
                 give_back(process.database, claimed)
-        raise Reject(error, requeue=True) from error
+        raise Reject(error, requeue=True) from None  # said above; Celery writes all of a cause's traceback
 
 
 def _label(process: WorkerProcess, run: Run, claimed: Claim, labeller: Labeller, images: Sequence[ChunkImage]) -> None:

@@ -27,6 +27,8 @@ SMALL = {"NIGHTLABEL_CHUNK_SIZE": "4", "NIGHTLABEL_QUEUE_LIMIT": "4"}
 AWAY_S = 20
 #: Seconds that Redis is full. A producer that counts every try as a loss of its chunk's gives up after 20.
 FULL_S = 25
+#: Seconds that Redis refuses every change.
+REFUSED_S = 10
 #: Seconds after which a worker whose connection is half open must consume again.
 HALF_OPEN_S = 60
 DONE = "chunks where done_at is not null"
@@ -112,7 +114,6 @@ def test_redis_that_is_away_for_a_while_is_waited_for(
     measured(f"labelling again {back_s:.1f} s after Redis came back; {farm.extra_starts()} extra starts")
 
 
-@pytest.mark.xfail(run=False, reason="a worker does not yet notice within a minute that its connection is half open")
 @pytest.mark.parametrize("is_idle", [True, False], ids=["waiting for a message", "labelling"])
 def test_a_worker_whose_packets_get_lost_consumes_again_within_a_minute(
     farm: Farm, proxy: Proxy, archive: Callable[[int], Path], measured: Callable[[str], None], is_idle: bool
@@ -143,9 +144,6 @@ def test_a_worker_whose_packets_get_lost_consumes_again_within_a_minute(
     measured(f"consuming again after {back_s:.1f} s; {farm.extra_starts()} extra starts")
 
 
-@pytest.mark.xfail(
-    run=False, reason="a publishing that a full Redis refused still counts as an attempt, and ends the run"
-)
 def test_a_full_redis_is_waited_for_and_workers_come_back(
     farm: Farm, redis: PrivateRedis, archive: Callable[[int], Path], measured: Callable[[str], None]
 ) -> None:
@@ -166,6 +164,30 @@ def test_a_full_redis_is_waited_for_and_workers_come_back(
     assert "used memory > 'maxmemory'" in errors
     assert "Trying again, for up to 15 minutes" in errors
     farm.assert_whole(IMAGES)
+    measured(f"labelling again after {back_s:.1f} s; {farm.extra_starts()} extra starts")
+
+
+def test_a_redis_that_refuses_every_change_is_waited_for(
+    farm: Farm, redis: PrivateRedis, archive: Callable[[int], Path], measured: Callable[[str], None]
+) -> None:
+    """As one does whose disk is full or broken: here, it wants a replica that it has not."""
+    worker = farm.start_worker(2)
+    follower = farm.follow(archive(IMAGES), **SMALL)
+    farm.wait_for(20)
+    with raw(redis) as client:
+        client.config_set("min-replicas-to-write", "1")
+        time.sleep(REFUSED_S)
+        assert worker.process.poll() is follower.poll() is None
+        done = farm.count(DONE)
+        client.config_set("min-replicas-to-write", "0")
+    begun = time.monotonic()
+    farm.wait_for(done + 1, DONE)
+    back_s = time.monotonic() - begun
+    wait_for_end(follower)
+
+    assert worker.process.poll() is None
+    farm.assert_whole(IMAGES)
+    assert "Redis refuses" in worker.stop()
     measured(f"labelling again after {back_s:.1f} s; {farm.extra_starts()} extra starts")
 
 

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 IMAGES = 64
 CHUNKS = 8
-NOT_YET = pytest.mark.xfail(
-    run=False, reason="what kombu cannot take apart still ends the worker, or comes back for ever"
-)
 
 
 @dataclass(frozen=True)
@@ -123,7 +120,6 @@ def test_forged_messages_are_refused_and_the_next_ones_labelled(
     assert set(farm.kinds().values()) == {"ok"}
 
 
-@NOT_YET
 @pytest.mark.parametrize("rubbish", [b"rubbish", b"\xff\xfe", b"[]"], ids=["no JSON", "no UTF-8", "no object"])
 def test_what_is_no_message_is_refused_and_the_next_ones_are_labelled(
     farm: Farm, redis: PrivateRedis, archive: Callable[[int], Path], rubbish: bytes
@@ -138,7 +134,6 @@ def test_what_is_no_message_is_refused_and_the_next_ones_are_labelled(
     farm.assert_whole(IMAGES)
 
 
-@NOT_YET
 def test_a_message_whose_body_cannot_be_read_is_refused_and_does_not_come_back(
     farm: Farm, redis: PrivateRedis, archive: Callable[[int], Path], tmp_path: Path
 ) -> None:
