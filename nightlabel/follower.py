@@ -148,8 +148,11 @@ class Follower:
 
     def release(self) -> None:
         """Let the next command follow the run at once."""
-        if self._is_doubtful:
-            doubt_failures(self._database, self._run.id)  # once the workers have stopped
+        if self._is_doubtful:  # now that the workers have stopped
+            try:
+                doubt_failures(self._database, self._run.id)
+            except DatabaseError as error:
+                self._display.note(f"What failed is not tried again by itself; `nightlabel retry` does it. {error}")
         with suppress(DatabaseError):  # then it waits until this process is seen to be gone
             unfollow(self._database, self._run.id, self._name)
 
@@ -185,6 +188,9 @@ class Follower:
         self._tell_left_out()
         self._refuse_empty(state.images)
         if state.chunks_done == state.chunks:
+            if self.redis is None:  # a private one ends with the run
+                with suppress(BrokerError):  # then Redis delivers them once more, and nobody labels them
+                    self._publisher.forget_done()
             return True
         return until_published and not state.chunks_waiting and not self._publisher.reconcile()
 

@@ -13,7 +13,7 @@ from storage.records import Chunk, ChunkImage, ImageRef, shown
 from storage.tables import FAILED, chunks, images, manifest, outcomes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection, FromClause, Select
 
@@ -120,6 +120,15 @@ def open_chunks(database: Database, run_id: int) -> set[PublishedChunk]:
             )
         )
         return {PublishedChunk(*row) for row in rows}
+
+
+def done_chunks(database: Database, run_id: int, chunk_ids: Collection[int]) -> set[int]:
+    """Return those of the chunks that are of this run and done."""
+    query = select(chunks.c.id).where(
+        chunks.c.run_id == run_id, chunks.c.done_at.is_not(None), chunks.c.id.in_(chunk_ids)
+    )
+    with database.read() as connection:
+        return set(connection.execute(query).scalars())
 
 
 def take_back(database: Database, lost: Iterable[PublishedChunk]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,11 +10,11 @@ import pytest
 import producer.publish
 from broker.app import make_app
 from broker.queue import depth, queued_ids, unacknowledged
-from common.errors import BrokerError
-from producer.publish import Publisher
+from common.errors import BrokerError, WorkersError
+from producer.publish import MAX_LOSSES, Publisher
 from storage.records import Chunk, ChunkImage
 from storage.runs import progress
-from tests.unit.broker.queues import KEY, bodies, busy_worker, lose_a_taker, raw, settings_for
+from tests.unit.broker.queues import KEY, UNACKNOWLEDGED, bodies, busy_worker, lose_a_taker, raw, settings_for
 from tests.unit.storage.nights import add, ask, begin_run, label, label_all, number, photos, take
 
 if TYPE_CHECKING:
@@ -50,12 +51,12 @@ def chunks_of(redis: PrivateRedis) -> list[int]:
     return [arguments[1] for _, (arguments, *_) in bodies(redis)]
 
 
-def label_published(database: Database, run: Run, redis: PrivateRedis) -> None:
-    """Do what a worker does with the oldest message, up to the commit."""
-    ((_, (arguments, *_)), *_) = bodies(redis)
-    _, chunk_id, attempt, images = arguments
-    members = tuple(ChunkImage(*image) for image in images)
-    assert label(database, run, Chunk(id=chunk_id, run_id=run.id, attempt=attempt, images=members))
+def label_published(database: Database, run: Run, redis: PrivateRedis, messages: int = 1) -> None:
+    """Do what a worker does with the oldest messages, up to the commit."""
+    for _, (arguments, *_) in bodies(redis)[:messages]:
+        _, chunk_id, attempt, images = arguments
+        members = tuple(ChunkImage(*image) for image in images)
+        assert label(database, run, Chunk(id=chunk_id, run_id=run.id, attempt=attempt, images=members))
 
 
 def test_waiting_chunks_are_published_with_their_images(
@@ -188,3 +189,72 @@ def test_what_a_full_redis_refused_is_published_when_there_is_room(
 def test_a_run_that_is_done_has_nothing_to_publish(publisher: Publisher, database: Database, run: Run) -> None:
     label_all(database, run)
     assert (publisher.publish_waiting(), publisher.reconcile(), take(database, run)) == (0, 0, [])
+
+
+def test_what_a_full_redis_refuses_again_and_again_is_no_loss(publisher: Publisher, redis: PrivateRedis) -> None:
+    with raw(redis) as client:
+        client.config_set("maxmemory", 1)
+        for _ in range(MAX_LOSSES + 1):
+            with pytest.raises(BrokerError):
+                publisher.publish_waiting()
+            assert publisher.reconcile() == 5
+
+
+def test_a_chunk_that_gets_lost_again_and_again_ends_the_run_and_the_next_command_tries_again(
+    publisher: Publisher, redis: PrivateRedis, app: Celery, database: Database, run: Run
+) -> None:
+    def lose() -> int:
+        publisher.publish_waiting()
+        with raw(redis) as client:
+            client.delete(KEY)
+        return publisher.reconcile()
+
+    assert [lose() for _ in range(MAX_LOSSES - 1)] == [5] * (MAX_LOSSES - 1)
+    with pytest.raises(WorkersError, match=rf"Chunk . of run 1 was published {MAX_LOSSES} times and never done"):
+        lose()
+    assert Publisher(app, database, run, settings_for(redis)).reconcile() == 5
+
+
+def label_all_and_die(database: Database, run: Run, redis: PrivateRedis) -> None:
+    """Do what workers do, one of which dies between its commit and the acknowledgement."""
+    label_published(database, run, redis, 5)
+    lose_a_taker(settings_for(redis))
+    with raw(redis) as client:
+        client.delete(KEY)
+
+
+def test_what_a_taker_left_that_died_after_the_commit_is_forgotten_at_the_end(
+    publisher: Publisher, redis: PrivateRedis, app: Celery, database: Database, run: Run
+) -> None:
+    publisher.publish_waiting()
+    label_all_and_die(database, run, redis)
+    assert (publisher.forget_done(), unacknowledged(app)) == (1, 0)
+
+
+def test_what_is_of_another_run_or_of_nobody_is_not_forgotten(
+    publisher: Publisher, redis: PrivateRedis, app: Celery, database: Database, run: Run
+) -> None:
+    publisher.publish_waiting()
+    label_all_and_die(database, run, redis)
+    other = begin_run(database, root="/other")
+    with raw(redis) as client:
+        client.hset(UNACKNOWLEDGED, "tag", json.dumps([{"headers": {"id": "chunk-one"}}, "chunks", "chunks"]))
+    assert (Publisher(app, database, other, settings_for(redis)).forget_done(), unacknowledged(app)) == (0, 2)
+
+
+def test_a_chunk_that_is_not_done_is_not_forgotten(publisher: Publisher, redis: PrivateRedis, app: Celery) -> None:
+    publisher.publish_waiting()
+    lose_a_taker(settings_for(redis))
+    assert (publisher.forget_done(), unacknowledged(app)) == (0, 1)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # it takes seconds, and any database does
+def test_what_a_living_worker_has_yet_to_acknowledge_is_left_to_it(
+    publisher: Publisher, redis: PrivateRedis, app: Celery, database: Database, run: Run
+) -> None:
+    publisher.publish_waiting()
+    label_published(database, run, redis, 5)
+    with raw(redis) as client:
+        client.ltrim(KEY, -1, -1)
+    with busy_worker(redis, settings_for(redis)):
+        assert (publisher.forget_done(), unacknowledged(app)) == (0, 1)
