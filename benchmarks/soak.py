@@ -21,11 +21,11 @@ from benchmarks.page import ROOT, Section
 
 SAMPLE_EVERY_S = 5.0
 REQUEST_EVERY_S = 2.0
-#: Share of the time that is left out at the beginning of a slope: caches fill, and allocators find their size.
+#: Share of the time that is left out at the beginning: caches fill, allocators find their size, the archive is scanned.
 WARM_UP = 0.1
 #: Images that two cores label in a second at the very most.
 MOST_A_SECOND = 400
-#: Parts of the time that are held against each other.
+#: Parts of the time after it that are held against each other.
 PARTS = 6
 
 
@@ -95,7 +95,7 @@ def _steady_table(samples: list[Sample], images: list[tuple[float, float, str, s
         figures[name] = {"processes": pids, "early_mb": early, "late_mb": late, "mb_an_hour": slope}
         lines.append(f"| {name} | {pids} | {early:.1f} | {late:.1f} | {slope:+.2f} |")
     at_s, total_ms = np.array([one[0] for one in images]), np.array([one[1] for one in images])
-    edges = np.linspace(at_s.min(), at_s.max(), PARTS + 1)
+    edges = np.linspace(at_s.min() + WARM_UP * np.ptp(at_s), at_s.max(), PARTS + 1)
     parts = [(at_s >= begin) & (at_s <= end) for begin, end in pairwise(edges)]
     speeds = [float(part.sum() / (edges[1] - edges[0])) for part in parts]
     p99 = [float(np.percentile(total_ms[part], 99)) for part in parts]

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: Of what a command wrote, pytest shows so much where a test failed.
+_LAST_CHARACTERS = 8000
+
 
 class Nightlabel:
     """Runs `nightlabel …` in a folder, and ends at the close what it started."""
@@ -53,8 +56,8 @@ class Nightlabel:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            # A shell starts background jobs with SIGINT ignored, and a job's children inherit that.
-            preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - one system call
+            # A shell starts background jobs with SIGINT and SIGQUIT ignored, and a job's children inherit that.
+            preexec_fn=_heed_keys,  # noqa: PLW1509 - one system call
         )
         self._started.append(process)
         return process
@@ -86,11 +89,13 @@ class Nightlabel:
         for process in self._started:
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)  # its children die with it
-            process.communicate()
+            said = process.communicate()[1][-_LAST_CHARACTERS:]
+            print(f"$ {process.args!r}: status {process.returncode}\n{said}")  # shown where a test failed
 
 
-def _heed_ctrl_c() -> None:
+def _heed_keys() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def wait_until(reached: Callable[[], T | None], timeout_s: float = 60) -> T:

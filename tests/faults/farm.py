@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
+import pytest
 from sqlalchemy import text
 
 from broker.app import make_app
-from broker.queue import depth, unacknowledged, workers
+from broker.queue import depth, held_ids, queued_ids, unacknowledged, unacknowledged_tags, workers
 from common.errors import DatabaseError
 from common.settings import load_settings
 from storage.database import Database
@@ -22,7 +23,7 @@ from tests.command import wait_until
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from broker.private_redis import PrivateRedis
     from tests.command import Nightlabel
@@ -101,7 +102,22 @@ class Farm:
         return int(rows[0][0]) if rows else 0
 
     def wait_for(self, count: int, what: str = "outcomes", timeout_s: float = 120) -> None:
-        wait_until(lambda: self.count(what) >= count or None, timeout_s)
+        self._wait_until(lambda: self.count(what) >= count or None, timeout_s)
+
+    def _wait_until(self, reached: Callable[[], object], timeout_s: float) -> None:
+        try:
+            wait_until(reached, timeout_s)
+        except TimeoutError:
+            pytest.fail(f"not within {timeout_s:g} s. {self._state()}")
+
+    def _state(self) -> str:
+        """Say what the database, Redis and the workers say, for whoever reads why a test failed."""
+        app = make_app(load_settings(broker_url=self.broker_url))
+        open_chunks = self.ask("select id, attempt, starts, published_at, started_at from chunks where done_at is null")
+        return (
+            f"{self.count()} of {self.count('manifest')} images labelled; open chunks: {open_chunks};"
+            f" on the queue: {queued_ids(app)}; unacknowledged: {unacknowledged_tags(app)}; held: {held_ids(app)}"
+        )
 
     def kinds(self) -> dict[str, str]:
         """Return `ok` or the kind of failure, by the file's name."""
@@ -132,7 +148,7 @@ class Farm:
         assert self.count("chunks where done_at is null") == 0
         app = make_app(load_settings(broker_url=self.broker_url))
         # The last acknowledgement follows the commit, and the producer may have ended in between.
-        wait_until(lambda: (depth(app), unacknowledged(app)) == (0, 0) or None, 30)
+        self._wait_until(lambda: (depth(app), unacknowledged(app)) == (0, 0) or None, 30)
         report = json.loads(self.nightlabel("report", "--json").stdout)
         failed = self.count("outcomes where status = 'failed'")
         assert (report["images"]["total"], report["images"]["failed"]) == (images, failed)
