@@ -56,7 +56,7 @@ def test_a_message_that_is_lost_between_redis_and_a_worker_is_published_again(
 
 
 @pytest.mark.parametrize(
-    ("kills", "images"), [(6, 240), pytest.param(100, 2000, marks=[pytest.mark.long, pytest.mark.timeout(1500)])]
+    ("kills", "images"), [(6, 240), pytest.param(100, 5000, marks=[pytest.mark.long, pytest.mark.timeout(1500)])]
 )
 def test_a_storm_of_kills_loses_nothing_and_doubles_nothing(
     either_farm: Farm, archive: Callable[[int], Path], kills: int, images: int, capsys: pytest.CaptureFixture[str]
