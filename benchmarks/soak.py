@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -46,7 +45,7 @@ def steady(photos: Path, weights_dir: Path, minutes: float) -> Section:
         command = [sys.executable, "-P", "-m", "nightlabel", "run", str(archive), "--workers", "2"]
         with subprocess.Popen(command, env=variables, cwd=ROOT, stdout=subprocess.DEVNULL) as run:
             samples = _watch(psutil.Process(run.pid), minutes * 60)
-            run.send_signal(signal.SIGINT)
+            run.terminate()  # as Ctrl-C, which jobs in the background do not heed
         with sqlite3.connect(f"{folder}/night.db") as connection:
             images = connection.execute(
                 "select (julianday(labelled_at) - 2440587.5) * 86400, coalesce(total_ms, 0), status, worker"
