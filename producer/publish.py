@@ -14,20 +14,21 @@ from typing import TYPE_CHECKING
 
 from broker.message import ChunkMessage, chunk_id, publish, task_id
 from broker.queue import depth, forget, held_ids, queued_ids, unacknowledged_tags
-from common.errors import BrokerError, WorkersError
-from storage.manifest import PublishedChunk, done_chunks, open_chunks, take_back, take_waiting
+from common.errors import WorkersError
+from storage.manifest import done_chunks, open_chunks, take_back, take_waiting
 
 if TYPE_CHECKING:
     from celery import Celery
 
     from common.settings import Settings
     from storage.database import Database
+    from storage.manifest import PublishedChunk
     from storage.records import Run
 
 #: Chunks that one round publishes: few enough that the caller soon looks at its workers again.
 ROUND_CHUNKS = 64
-#: Times that a command sees a chunk get lost before it gives up on the workers. Kills and outages cost one each.
-MAX_LOSSES = 20
+#: Times that a command publishes a chunk before it gives up on the workers. Kills and outages cost one each.
+MAX_PUBLISHINGS = 20
 #: Seconds that the last acknowledgement may follow its commit by.
 LAST_ACKNOWLEDGEMENT_S = 1.0
 
@@ -40,15 +41,14 @@ class Publisher:
         self._database = database
         self._run = run
         self._limit = settings.queue_limit
-        self._losses: Counter[int] = Counter()  # by chunk; what Redis refused is no loss
-        self._refused: set[PublishedChunk] = set()
+        self._again: Counter[int] = Counter()  # by chunk, how often it was published again; not what Redis refused
         self._room = 0  # at least so many more chunks may wait: workers only ever take some
 
     def publish_waiting(self) -> int:
         """Publish waiting chunks while the queue has room for them; return how many.
 
         Raises:
-            BrokerError: Redis is out of reach or full. `reconcile` finds which of them were not published after all.
+            BrokerError: Redis is out of reach or full. `reconcile` finds what was not published after all.
 
         """
         if self._room < ROUND_CHUNKS:
@@ -57,15 +57,14 @@ class Publisher:
             return 0
         taken = take_waiting(self._database, self._run.id, min(ROUND_CHUNKS, self._room))
         self._room -= len(taken)
-        messages = (
-            ChunkMessage(run_id=self._run.id, chunk_id=chunk.id, attempt=chunk.attempt, images=chunk.images)
-            for chunk in taken
+        publish(
+            self._app,
+            (
+                ChunkMessage(run_id=self._run.id, chunk_id=chunk.id, attempt=chunk.attempt, images=chunk.images)
+                for chunk in taken
+            ),
         )
-        try:
-            publish(self._app, messages)
-        except BrokerError:
-            self._refused.update(PublishedChunk(chunk.id, chunk.attempt) for chunk in taken)
-            raise
+        self._again.update(chunk.id for chunk in taken if chunk.attempt > 1)
         return len(taken)
 
     def reconcile(self) -> int:
@@ -74,7 +73,7 @@ class Publisher:
         A chunk that is only slow to show up may be taken for lost: then it is labelled twice and stored once.
 
         Raises:
-            WorkersError: a chunk was lost `MAX_LOSSES` times.
+            WorkersError: a chunk was published `MAX_PUBLISHINGS` times and lost.
 
         """
         suspects = self._missing_from_queue()
@@ -86,8 +85,7 @@ class Publisher:
             held = held_ids(self._app)
             suspects &= self._missing_from_queue()
             suspects = {chunk for chunk in suspects if _id(chunk) not in held}
-        self._refuse_endless(suspects - self._refused)
-        self._refused.clear()
+        self._refuse_endless(suspects)
         lost = take_back(self._database, suspects)
         forget(self._app, {tags[_id(chunk)] for chunk in suspects if _id(chunk) in tags})
         return lost
@@ -119,11 +117,11 @@ class Publisher:
         return {task: tags[task] for task, chunk in chunk_of.items() if chunk in done}
 
     def _refuse_endless(self, lost: set[PublishedChunk]) -> None:
-        self._losses.update(chunk.chunk_id for chunk in lost)
-        for chunk, losses in self._losses.most_common(1):
-            if losses >= MAX_LOSSES:
+        for chunk in lost:
+            times = self._again[chunk.chunk_id] + 1
+            if times >= MAX_PUBLISHINGS:
                 raise WorkersError(
-                    f"Chunk {chunk} of run {self._run.id} was published {losses} times and never done."
+                    f"Chunk {chunk.chunk_id} of run {self._run.id} was published {times} times and never done."
                     " The workers' logs say why; the same command tries again."
                 )
 

@@ -11,7 +11,7 @@ import producer.publish
 from broker.app import make_app
 from broker.queue import depth, queued_ids, unacknowledged
 from common.errors import BrokerError, WorkersError
-from producer.publish import MAX_LOSSES, Publisher
+from producer.publish import MAX_PUBLISHINGS, Publisher
 from storage.records import Chunk, ChunkImage
 from storage.runs import progress
 from tests.unit.broker.queues import KEY, UNACKNOWLEDGED, bodies, busy_worker, lose_a_taker, raw, settings_for
@@ -194,7 +194,7 @@ def test_a_run_that_is_done_has_nothing_to_publish(publisher: Publisher, databas
 def test_what_a_full_redis_refuses_again_and_again_is_no_loss(publisher: Publisher, redis: PrivateRedis) -> None:
     with raw(redis) as client:
         client.config_set("maxmemory", 1)
-        for _ in range(MAX_LOSSES + 1):
+        for _ in range(MAX_PUBLISHINGS + 1):
             with pytest.raises(BrokerError):
                 publisher.publish_waiting()
             assert publisher.reconcile() == 5
@@ -209,8 +209,8 @@ def test_a_chunk_that_gets_lost_again_and_again_ends_the_run_and_the_next_comman
             client.delete(KEY)
         return publisher.reconcile()
 
-    assert [lose() for _ in range(MAX_LOSSES - 1)] == [5] * (MAX_LOSSES - 1)
-    with pytest.raises(WorkersError, match=rf"Chunk . of run 1 was published {MAX_LOSSES} times and never done"):
+    assert [lose() for _ in range(MAX_PUBLISHINGS - 1)] == [5] * (MAX_PUBLISHINGS - 1)
+    with pytest.raises(WorkersError, match=rf"Chunk . of run 1 was published {MAX_PUBLISHINGS} times and never done"):
         lose()
     assert Publisher(app, database, run, settings_for(redis)).reconcile() == 5
 
