@@ -53,6 +53,13 @@ def measured(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
     return print_line
 
 
+def seconds_to(farm: Farm, done: int) -> float:
+    """Wait until so many chunks are done; return how long that took."""
+    begun = time.monotonic()
+    farm.wait_for(done, DONE)
+    return time.monotonic() - begun
+
+
 def test_redis_that_is_killed_again_and_again_while_chunks_come_and_go_costs_nothing(
     farm: Farm, redis: PrivateRedis, archive: Callable[[int], Path], measured: Callable[[str], None]
 ) -> None:
@@ -103,9 +110,7 @@ def test_redis_that_is_away_for_a_while_is_waited_for(
     done = farm.count(DONE)
 
     redis.start()
-    begun = time.monotonic()
-    farm.wait_for(done + 1, DONE)
-    back_s = time.monotonic() - begun
+    back_s = seconds_to(farm, done + 1)
     errors = wait_for_end(follower)
 
     assert "Trying again, for up to 15 minutes" in errors
@@ -156,9 +161,7 @@ def test_a_full_redis_is_waited_for_and_workers_come_back(
         time.sleep(FULL_S)
         assert run.poll() is None, run.communicate()
         client.config_set("maxmemory", "0")
-    begun = time.monotonic()
-    farm.wait_for(farm.count(DONE) + 1, DONE)
-    back_s = time.monotonic() - begun
+    back_s = seconds_to(farm, farm.count(DONE) + 1)
     errors = wait_for_end(run)
 
     assert "used memory > 'maxmemory'" in errors
@@ -180,9 +183,7 @@ def test_a_redis_that_refuses_every_change_is_waited_for(
         assert worker.process.poll() is follower.poll() is None
         done = farm.count(DONE)
         client.config_set("min-replicas-to-write", "0")
-    begun = time.monotonic()
-    farm.wait_for(done + 1, DONE)
-    back_s = time.monotonic() - begun
+    back_s = seconds_to(farm, done + 1)
     wait_for_end(follower)
 
     assert worker.process.poll() is None
@@ -200,10 +201,7 @@ def test_redis_that_is_flushed_is_filled_again_from_the_manifest(
     with raw(redis) as client:
         client.flushall()
     assert farm.count(DONE) < farm.count("chunks")
-    begun = time.monotonic()
-    done = farm.count(DONE)
-    farm.wait_for(done + 3, DONE)  # two may have been in work
-    back_s = time.monotonic() - begun
+    back_s = seconds_to(farm, farm.count(DONE) + 3)  # two may have been in work
     errors = wait_for_end(follower)
 
     assert "chunks got lost" in errors
