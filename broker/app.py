@@ -60,7 +60,7 @@ def make_app(settings: Settings) -> Celery:
         worker_max_memory_per_child=settings.memory_limit_mb and settings.memory_limit_mb * 1_000_000 // 1024,
         # A task whose connection broke cannot acknowledge: its chunk will run elsewhere.
         worker_cancel_long_running_tasks_on_connection_loss=True,
-        # SIGTERM lets the chunks in work end, however long that takes (the time limit bounds it). SIGQUIT
+        # SIGTERM lets the chunks in work end, however long that takes (the time limit bounds it). A second Ctrl-C
         # gives them this many seconds: Celery sleeps all of it, whether or not they end sooner.
         worker_soft_shutdown_timeout=10,
         # Redis may be away for the night; a worker that waits needs nobody to start it again.

@@ -9,6 +9,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
+from celery.platforms import EX_OK
 from celery.signals import celeryd_init, worker_process_init, worker_ready
 from celery.worker import state
 
@@ -32,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 #: Libraries that would start a thread a core in each process; one process a core is the rule.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+#: Seconds that SIGQUIT gives the chunks in work; what is not done by then is published again, as after a kill.
+QUIT_S = 10
 
 
 def make_worker_app(settings: Settings) -> Celery:
@@ -53,7 +56,7 @@ def make_worker_app(settings: Settings) -> Celery:
         task.label_chunk(this_process(), run_id, chunk_id, attempt, images)
 
     celeryd_init.connect(lambda **_: _check_or_exit(settings), weak=False)
-    worker_ready.connect(lambda **_: _listen_to_children(), weak=False)
+    worker_ready.connect(lambda **_: _listen(), weak=False)
     worker_process_init.connect(lambda **_: _begin(this_process(), main_pid), weak=False)
     return app
 
@@ -67,13 +70,21 @@ def _check_or_exit(settings: Settings) -> None:
         raise SystemExit(TRY_AGAIN_EXIT_STATUS if passes else error.exit_status) from error
 
 
-def _listen_to_children() -> None:
-    """End with the status of a database error when a child says that there is one which lasts."""
+def _listen() -> None:
+    """End with the status of a database error when a child says that there is one which lasts; and soon on SIGQUIT."""
 
     def end(*_: object) -> None:
         state.should_stop = DatabaseError.exit_status  # Celery ends with it once its chunks in work are done
 
+    def end_soon(*_: object) -> None:
+        # Celery's own handler does its work where the signal meets it: amid the hand-over of a chunk to a child, it
+        # waits for that chunk for ever. This one leaves the end to the event loop, and beyond it to the kernel.
+        state.should_stop = EX_OK
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, QUIT_S)
+
     signal.signal(DATABASE_TROUBLE, end)
+    signal.signal(signal.SIGQUIT, end_soon)
 
 
 def _begin(process: WorkerProcess, main_pid: int) -> None:
@@ -112,7 +123,7 @@ def check_start(settings: Settings) -> None:
 def serve(settings: Settings) -> int:
     """Run a worker until it is told to stop; return its exit status.
 
-    SIGTERM and Ctrl-C let the chunks in work end first.
+    SIGTERM and Ctrl-C let the chunks in work end first, SIGQUIT if they do within `QUIT_S`.
     """
     worker = make_worker_app(settings).Worker(
         hostname=f"nightlabel-{os.getpid()}@{socket.gethostname()}",

@@ -135,6 +135,25 @@ def test_workers_that_are_stopped_again_and_again_end_in_time_and_lose_nothing(
     assert set(farm.kinds().values()) == {"ok"}
 
 
+def test_a_chunk_that_does_not_end_keeps_no_worker_from_ending_on_sigquit(
+    farm: Farm, archive: Callable[[int], Path]
+) -> None:
+    farm.plant("stand-still")
+    worker = farm.start_worker(1, FAULT="stand-still")
+    follower = farm.follow(archive(64))
+    wait_until(lambda: farm.faults_left() == 0 or None)
+    children = worker.children()
+    begun = time.monotonic()
+    worker.process.send_signal(signal.SIGQUIT)
+    worker.process.communicate(timeout=60)
+    assert time.monotonic() - begun < 30
+    assert not psutil.wait_procs(children, timeout=5)[1]
+
+    farm.start_worker()
+    wait_for_end(follower, 120)
+    farm.assert_whole(64)
+
+
 def test_a_run_whose_workers_never_come_up_starts_them_again_and_then_gives_up(
     farm: Farm, archive: Callable[[int], Path]
 ) -> None:
