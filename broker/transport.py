@@ -1,12 +1,14 @@
 """kombu's Redis transport, with a worker that neither ends nor falls silent over what is refused or lost.
 
-kombu leaves three gaps, each of which stops a worker that still runs:
+kombu leaves gaps, each of which stops a worker that still runs:
 
 - What it cannot take apart (no JSON, no object, a body that is not base64) raises in Celery's event loop, and so does a
   Redis that refuses to note what was taken, because it is full or its disk is: both end the worker.
 - An acknowledgement whose reply never comes keeps its place among the messages that a worker may hold
   (`Message.ack_log_error` swallows the error): a worker that may hold one takes no other, for ever.
 - A rejection that fails keeps its place in the same way.
+- A channel whose connection was given up before it could be closed has no Redis any more. Closing it again, or settling
+  one of its messages late, raises an AttributeError, which ends the worker.
 """
 
 from __future__ import annotations
@@ -39,6 +41,9 @@ class QoS(redis.QoS):  # type: ignore[misc]  # kombu has no types
             BrokenPipeError: the connection is lost. It is the one error that has Celery connect anew.
 
         """
+        if self._is_cut_off():
+            self._leave(delivery_tag, "its connection was given up")
+            return
         try:
             super().ack(delivery_tag)
         except ResponseError as error:
@@ -48,6 +53,9 @@ class QoS(redis.QoS):  # type: ignore[misc]  # kombu has no types
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's
         """Reject a message; where that fails, whoever follows the run finds its chunk with no live worker."""
+        if self._is_cut_off():
+            self._leave(delivery_tag, "its connection was given up")
+            return
         try:
             super().reject(delivery_tag, requeue)
         except ResponseError as error:
@@ -56,9 +64,20 @@ class QoS(redis.QoS):  # type: ignore[misc]  # kombu has no types
             virtual.QoS.ack(self, delivery_tag)  # its place is free
             raise
 
-    def _leave(self, delivery_tag: str, error: ResponseError) -> None:
+    def restore_unacked(self, client: Any = None) -> None:  # noqa: ANN401 - kombu's
+        """Give back what is held, unless there is no connection left: whoever follows the run finds it."""
+        if self._is_cut_off():
+            self._delivered.clear()
+        else:
+            super().restore_unacked(client)
+
+    def _is_cut_off(self) -> bool:
+        transport = self.channel.connection
+        return transport is None or transport.client is None
+
+    def _leave(self, delivery_tag: str, reason: object) -> None:
         """Free the place of a message that Redis keeps as unacknowledged."""
-        logger.error("Redis refuses to let a message go, which stays there as unacknowledged: %s", error)
+        logger.error("A message stays in Redis as unacknowledged: %s", reason)
         virtual.QoS.ack(self, delivery_tag)
 
 
