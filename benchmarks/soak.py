@@ -165,9 +165,11 @@ def _role(run: psutil.Process, process: psutil.Process) -> str:
 def _request(photos: Path, minutes: float) -> dict[str, Any]:
     from common.settings import load_settings
     from storage.records import ChunkImage
+    from worker.heap import keep_one_heap
     from worker.labelling import Labeller
     from worker.models import resolve
 
+    keep_one_heap()  # as a worker does
     settings = load_settings(batch_size=1)
     labeller = Labeller(resolve(settings), settings)
     paths = sorted(str(path.resolve()) for path in photos.rglob("*.jpg"))

@@ -20,6 +20,7 @@ from storage.database import Database
 from storage.runs import run_to_serve
 from storage.schema import ensure_schema
 from worker import task
+from worker.heap import keep_one_heap
 from worker.models import check_configured, resolve_recorded
 from worker.process import DATABASE_TROUBLE, WorkerProcess
 from worker.request import request_class
@@ -43,6 +44,7 @@ def make_worker_app(settings: Settings) -> Celery:
     app.set_current()
     for variable in _ONE_THREAD:
         os.environ.setdefault(variable, "1")
+    keep_one_heap()
     main_pid = os.getpid()
     processes: list[WorkerProcess] = []  # one, made after the fork
 
