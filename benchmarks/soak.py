@@ -60,6 +60,7 @@ def requests(photos: Path, weights_dir: Path, minutes: float) -> Section:
     found = runs.last_json(runs.checked(command, runs.environment(weights_dir)))
     rss = np.array(found["rss_mb"])
     parts = [np.array(part) for part in np.array_split(np.array(found["ms"]), PARTS)]
+    percentiles = {f"p{share}": [float(np.percentile(part, share)) for part in parts] for share in (50, 99)}
     slope = slope_mb_an_hour(np.arange(len(rss)) * REQUEST_EVERY_S, rss)
     lines = [
         f"{len(rss):,} requests in {minutes:.0f} minutes, {found['failed']} failed.",
@@ -67,10 +68,11 @@ def requests(photos: Path, weights_dir: Path, minutes: float) -> Section:
         "",
         *_by_part(
             "milliseconds a request",
-            {f"p{share}": [f"{np.percentile(part, share):.1f}" for part in parts] for share in (50, 99)},
+            {name: [f"{value:.1f}" for value in values] for name, values in percentiles.items()},
         ),
     ]
-    return Section(lines, {"mb_an_hour": slope, **found})
+    figures = {"requests": len(rss), "failed": found["failed"], "mb_an_hour": slope, "ms_by_part": percentiles}
+    return Section(lines, figures)
 
 
 def slope_mb_an_hour(at_s: Any, rss_mb: Any) -> float:
