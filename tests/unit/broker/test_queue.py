@@ -32,11 +32,6 @@ if TYPE_CHECKING:
 HIDDEN = "s3cr3t"
 
 
-@pytest.fixture
-def app(redis: PrivateRedis) -> Celery:
-    return make_app(settings_for(redis))
-
-
 def test_a_chunk_is_one_message_with_its_images_as_json(app: Celery, redis: PrivateRedis) -> None:
     images = [(1, "/photos/a.jpg"), (2, "/photos/gr\udcfc\udcdfe.jpg")]
     publish(app, [ChunkMessage(run_id=7, chunk_id=42, attempt=3, images=images)])

@@ -7,19 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from broker.app import QUEUE, make_app
+from broker.app import QUEUE
 from broker.queue import unacknowledged
-from tests.unit.broker.queues import put, settings_for
+from tests.unit.broker.queues import put
 
 if TYPE_CHECKING:
     from celery import Celery
 
     from broker.private_redis import PrivateRedis
-
-
-@pytest.fixture
-def app(redis: PrivateRedis) -> Celery:
-    return make_app(settings_for(redis))
 
 
 def given_up(app: Celery, redis: PrivateRedis) -> tuple[Any, Any]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 import producer.publish
-from broker.app import make_app
 from broker.queue import depth, queued_ids, unacknowledged
 from common.errors import BrokerError, WorkersError
 from producer.publish import MAX_PUBLISHINGS, Publisher
@@ -23,11 +22,6 @@ if TYPE_CHECKING:
     from broker.private_redis import PrivateRedis
     from storage.database import Database
     from storage.records import Run
-
-
-@pytest.fixture
-def app(redis: PrivateRedis) -> Celery:
-    return make_app(settings_for(redis))
 
 
 @pytest.fixture
