@@ -101,6 +101,7 @@ class Follower:
         """
         reconciled = False
         good_at = time.monotonic()
+        restarted_at = -1.0
         while True:
             try:
                 self.claim()
@@ -113,14 +114,25 @@ class Follower:
                     return
                 good_at = time.monotonic()
             except (BrokerError, DatabaseBusyError) as error:
-                if time.monotonic() - good_at > PATIENCE_S:
+                away_s = time.monotonic() - good_at
+                if away_s > PATIENCE_S:
                     raise
                 reconciled = False
                 self._say_trouble(error)
+                if isinstance(error, BrokerError):
+                    if self.redis and away_s > REDIS_SILENT_S:
+                        self.redis.stop()  # it hangs; the next step starts it again
+                elif self._database.is_sqlite and away_s > self._stall.limit_s and restarted_at < good_at:
+                    restarted_at = time.monotonic()
+                    self._end_transactions()
                 self._stall.restart()
-                if self.redis and isinstance(error, BrokerError) and time.monotonic() - good_at > REDIS_SILENT_S:
-                    self.redis.stop()  # it hangs; the next step starts it again
                 time.sleep(1)
+
+    def _end_transactions(self) -> None:
+        """Start the workers again: one that hangs in the middle of a transaction keeps everybody out of SQLite."""
+        if self.workers:
+            self._display.note("A worker may be what locks it; starting the workers again.")
+            self.workers.restart()
 
     def _say_trouble(self, error: NightlabelError) -> None:
         """Say what is the matter, and not every second anew."""

@@ -178,3 +178,20 @@ def test_a_run_whose_workers_hang_starts_them_again_and_ends_well(farm: Farm, ar
 
     assert "starting the workers again" in errors
     farm.assert_whole(200)
+
+
+def test_a_run_whose_workers_hang_in_a_transaction_starts_them_again_and_ends_well(
+    farm: Farm, archive: Callable[[int], Path]
+) -> None:
+    """On SQLite, whoever hangs there keeps everybody out, the run itself too."""
+    farm.plant("stop-before-commit")
+    run = farm.nightlabel.start(
+        "run", archive(200), FAULT="stop-before-commit", NIGHTLABEL_STALL_S="5", NIGHTLABEL_TIME_LIMIT_S="3"
+    )
+    wait_until(lambda: not farm.faults_left() or None)
+    (main,) = [one for one in psutil.Process(run.pid).children() if "worker" in one.cmdline()]
+    main.suspend()
+    errors = wait_for_end(run, 120)
+
+    assert "starting the workers again" in errors
+    farm.assert_whole(200)

@@ -122,6 +122,8 @@ def plant_in_outcomes(module):
         stored = really(*arguments)
         if happens("kill-before-commit"):
             kill_this_process()
+        if happens("stop-before-commit"):
+            os.kill(os.getpid(), signal.SIGSTOP)
         return stored
 
 
