@@ -1,1 +1,1 @@
-"""Settings and errors: what every part may use, and nothing else."""
+"""Settings, errors, files written whole: what every part may use, and nothing else."""

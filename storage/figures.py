@@ -1,43 +1,38 @@
-"""What the report asks: counts and times, summed by the database."""
+"""What the report asks of the tables: counts and times, summed by the database or page by page."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, func, select
 
-from storage.records import ChunkTiming, FailureCount, Pace, Percentiles, WorkerSample
-from storage.tables import chunks, images, outcomes, workers
+from storage.manifest import path_of
+from storage.records import (
+    ChunkTime,
+    Copies,
+    Disagreement,
+    FailureCount,
+    LabelledImage,
+    OutcomePage,
+    Pace,
+    ProcessSample,
+    WorkerSample,
+)
+from storage.tables import chunks, images, manifest, outcomes, samples, workers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement
 
     from storage.database import Database
+    from storage.records import Run
 
 #: The stages of an image's way, and their sum without the queue; each a column `<stage>_ms`.
 STAGES = ("queue", "read", "decode", "infer", "total")
-
-
-def percentiles(database: Database, run_id: int, stage: str) -> Percentiles | None:
-    """Return a stage's percentiles over the run's images; None if there are none.
-
-    The p-th percentile is the smallest value that at least p % of the images do not exceed.
-    """
-    column = outcomes.c[f"{stage}_ms"]
-    measured = (outcomes.c.run_id == run_id, column.is_not(None))
-    with database.read() as connection:
-        count = connection.execute(select(func.count()).where(*measured)).scalar_one()
-        if not count:
-            return None
-        ranks = [-(-count * percent // 100) for percent in (50, 95, 99)]
-        ordered = select(column.label("ms"), func.row_number().over(order_by=column).label("rank"))
-        ranked = ordered.where(*measured).subquery()
-        rows = connection.execute(select(ranked.c.rank, ranked.c.ms).where(ranked.c.rank.in_(ranks)))
-        value_at = {row.rank: row.ms for row in rows}
-    return Percentiles(p50=value_at[ranks[0]], p95=value_at[ranks[1]], p99=value_at[ranks[2]])
+#: Rows that are in memory at a time.
+_PAGE_ROWS = 20_000
 
 
 def mean_stages(database: Database, run_id: int) -> dict[str, float]:
@@ -48,18 +43,39 @@ def mean_stages(database: Database, run_id: int) -> dict[str, float]:
     return {stage: mean for stage, mean in zip(STAGES, row, strict=True) if mean is not None}
 
 
-def chunk_timings(database: Database, run_id: int) -> list[ChunkTiming]:
+def chunk_times(database: Database, run_id: int) -> list[ChunkTime]:
     """Return the run's finished chunks in the order in which they ended."""
+    names = ("id", "published_at", "started_at", "done_at", "images", "failed", "attempt", "starts", "worker")
     query = (
-        select(chunks.c.started_at, chunks.c.done_at, chunks.c.images, chunks.c.worker)
+        select(*(chunks.c[name] for name in names))
         .where(chunks.c.run_id == run_id, chunks.c.done_at.is_not(None))
-        .order_by(chunks.c.done_at)
+        .order_by(chunks.c.done_at, chunks.c.id)
     )
     with database.read() as connection:
-        return [
-            ChunkTiming(started_at=row.started_at, done_at=row.done_at, images=row.images, worker=row.worker)
-            for row in connection.execute(query)
-        ]
+        return [ChunkTime(*row) for row in connection.execute(query).all()]
+
+
+def outcome_pages(database: Database, run_id: int) -> Iterator[OutcomePage]:
+    """Yield, page by page and in no particular order, what the report asks of each of the run's images."""
+    names = ("chunk_id", *(f"{stage}_ms" for stage in STAGES), "score_1", "label_1")
+    query = select(*(outcomes.c[name] for name in names)).where(outcomes.c.run_id == run_id)
+    for chunk_id, *stages, score, label in database.pages(query, _PAGE_ROWS):
+        yield OutcomePage(chunk_id, dict(zip(STAGES, stages, strict=True)), score, label)
+
+
+def copies(database: Database, run_id: int) -> Iterator[Copies]:
+    """Yield each content that more than one of the run's files have, in no particular order."""
+    files = func.count().filter(outcomes.c.run_id == run_id)
+    query = (
+        select(outcomes.c.content, files, func.max(outcomes.c.size))
+        # Not `run_id`: with that, a database starts from the run's index, and sorts a million contents. In the index of
+        # contents they stand in order, with the run and the size.
+        .where(outcomes.c.content.is_not(None))
+        .group_by(outcomes.c.content)
+        .having(files > 1)
+    )
+    for columns in database.pages(query, _PAGE_ROWS):
+        yield from map(Copies, *columns)
 
 
 def failures_by_kind(database: Database, run_id: int) -> list[FailureCount]:
@@ -78,6 +94,83 @@ def failures_by_kind(database: Database, run_id: int) -> list[FailureCount]:
         ]
 
 
+def failed_paths(database: Database, run_id: int) -> Iterator[str]:
+    """Yield the paths of the run's failed images, in no particular order."""
+    query = (
+        select(images.c.path)
+        .join(outcomes, outcomes.c.image_id == images.c.id)
+        .where(outcomes.c.run_id == run_id, outcomes.c.error_kind.is_not(None))
+    )
+    with database.read() as connection:
+        yield from connection.execution_options(yield_per=_PAGE_ROWS).execute(query).scalars()
+
+
+def images_in_folder(database: Database, run_id: int, folder: str) -> int:
+    """Count the run's images that lie in a folder itself."""
+    below = folder.rstrip("/") + "/"
+    # From «folder/» to before «folder0», the next character: byte by byte, which is not every Postgres' own order.
+    path = images.c.path if database.is_sqlite else images.c.path.collate("C")
+    query = (
+        select(func.count())
+        .select_from(images.join(manifest, manifest.c.image_id == images.c.id))
+        .where(manifest.c.run_id == run_id, path >= below, path < below[:-1] + "0")
+        .where(func.substr(images.c.path, len(below) + 1).not_like("%/%"))
+    )
+    with database.read() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+def surest_images(database: Database, run: Run, count: int, *, least: bool = False) -> list[LabelledImage]:
+    """Return the images whose best label has the highest score, or the lowest."""
+    sign = 1 if least else -1
+    return _labelled_images(database, (outcomes.c.run_id == run.id,), sign * outcomes.c.score_1, count)
+
+
+def images_with_content(database: Database, run: Run, content: str, count: int) -> list[LabelledImage]:
+    """Return some of the run's labelled images whose files have the same bytes."""
+    same = (outcomes.c.run_id == run.id, outcomes.c.content == content)
+    return _labelled_images(database, same, outcomes.c.image_id, count)
+
+
+def disagreement(database: Database, first: Run, second: Run, count: int) -> Disagreement:
+    """Count the images to which two runs' models give another best label, and name some of them.
+
+    Two runs of one model never disagree: the later one's outcomes took the place of the earlier one's.
+    """
+    one, other = outcomes.alias("one"), outcomes.alias("other")
+    both = (
+        one.c.run_id == first.id,
+        other.c.run_id == second.id,
+        # This follows from the runs, but makes an outcome the only one: without it, SQLite looks through all of one run
+        # for each image of the other.
+        one.c.model_id == first.model_id,
+        other.c.model_id == second.model_id,
+        one.c.label_1.is_not(None),
+        other.c.label_1.is_not(None),
+    )
+    joined = one.join(other, one.c.image_id == other.c.image_id)
+    different = one.c.label_1 != other.c.label_1
+    counting = select(func.count(), func.coalesce(func.sum(case((different, 1), else_=0)), 0))
+    naming = (
+        select(images.c.path, one.c.label_1, other.c.label_1)
+        .select_from(joined.join(images, images.c.id == one.c.image_id))
+        .where(*both, different)
+        # Where both are sure, one is wrong: these tell most.
+        .order_by((one.c.score_1 + other.c.score_1).desc(), images.c.id)
+        .limit(count)
+    )
+    with database.read() as connection:
+        compared, differing = connection.execute(counting.select_from(joined).where(*both)).one()
+        examples = tuple((path, mine, theirs) for path, mine, theirs in connection.execute(naming))
+    return Disagreement(
+        first=f"run {first.id}, {first.model.architecture} {first.model.precision}",
+        second=f"run {second.id}, {second.model.architecture} {second.model.precision}",
+        images=compared,
+        different=int(differing),
+        examples=examples,
+    )
+
+
 def pace(database: Database, run_id: int, since: datetime) -> Pace:
     """Return when the run last moved, and how many images it has labelled since a time."""
     newest = func.max(func.coalesce(chunks.c.done_at, chunks.c.started_at))
@@ -85,6 +178,20 @@ def pace(database: Database, run_id: int, since: datetime) -> Pace:
     with database.read() as connection:
         newest_at, images = connection.execute(select(newest, labelled).where(chunks.c.run_id == run_id)).one()
     return Pace(newest_at=newest_at, images=int(images))
+
+
+def process_samples(
+    database: Database, names: Sequence[str], begin: datetime, end: datetime
+) -> Iterator[ProcessSample]:
+    """Yield what these processes held and used between two times, by process, the oldest first."""
+    query = (
+        select(samples)
+        .where(samples.c.worker.in_(names), samples.c.sampled_at >= begin, samples.c.sampled_at <= end)
+        .order_by(samples.c.worker, samples.c.sampled_at)
+    )
+    with database.read() as connection:
+        for row in connection.execution_options(yield_per=_PAGE_ROWS).execute(query).mappings():
+            yield ProcessSample(**row)
 
 
 def worker_samples(database: Database, names: Sequence[str]) -> list[WorkerSample]:
@@ -95,6 +202,37 @@ def worker_samples(database: Database, names: Sequence[str]) -> list[WorkerSampl
 def recent_workers(database: Database, since: datetime) -> list[WorkerSample]:
     """Return the newest sample of each worker that has stored a chunk since a time."""
     return _samples(database, workers.c.seen_at >= since)
+
+
+def _labelled_images(
+    database: Database, which: Sequence[ColumnElement[bool]], order: ColumnElement[Any], count: int
+) -> list[LabelledImage]:
+    """Return the first of the labelled images, in this order."""
+    names = ("image_id", "size", "mtime_ns", "label_1", "score_1")
+    # Paths are looked up for these few only: joined first, they would be sorted with all.
+    first = (
+        select(*(outcomes.c[name] for name in names), order.label("place"))
+        .where(*which, outcomes.c.label_1.is_not(None))
+        .order_by(order, outcomes.c.image_id)
+        .limit(count)
+        .subquery()
+    )
+    query = (
+        select(images.c.path, images.c.path_hex, first)
+        .join(first, first.c.image_id == images.c.id)
+        .order_by(first.c.place, first.c.image_id)
+    )
+    with database.read() as connection:
+        return [
+            LabelledImage(
+                path=path_of(row.path, row.path_hex),
+                size=row.size,
+                mtime_ns=row.mtime_ns,
+                label=row.label_1,
+                score=row.score_1,
+            )
+            for row in connection.execute(query)
+        ]
 
 
 def _samples(database: Database, chosen: ColumnElement[bool]) -> list[WorkerSample]:

@@ -104,7 +104,7 @@ def take_waiting(database: Database, run_id: int, limit: int) -> list[Chunk]:
             .order_by(manifest.c.chunk_id, images.c.id)
         ).all()
         for chunk_id, image_id, path, path_hex in rows:
-            members[chunk_id].append(ChunkImage(image_id, _path(path, path_hex)))
+            members[chunk_id].append(ChunkImage(image_id, path_of(path, path_hex)))
     return [
         Chunk(id=chunk_id, run_id=run_id, attempt=attempt_of[chunk_id], images=tuple(members[chunk_id]))
         for chunk_id in ids
@@ -176,7 +176,7 @@ def failed_images(database: Database, run_id: int, kinds: Sequence[str]) -> Iter
         if not rows:
             return
         last = rows[-1].id
-        yield [ImageRef(_path(row.path, row.path_hex), row.size, row.mtime_ns) for row in rows]
+        yield [ImageRef(path_of(row.path, row.path_hex), row.size, row.mtime_ns) for row in rows]
 
 
 def _known(database: Database, run: Run) -> Select[Any]:
@@ -257,5 +257,6 @@ def _stored_path(path: str) -> StoredPath:
     return path, ""
 
 
-def _path(stored: str, path_hex: str) -> str:
+def path_of(stored: str, path_hex: str) -> str:
+    """Return the path, as `os` takes it, that `images.path` and `images.path_hex` stand for."""
     return os.fsdecode(bytes.fromhex(path_hex)) if path_hex else stored

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, func, select, update
 
-from storage.tables import FAILED, OK, chunks, manifest, outcomes, workers
+from storage.tables import FAILED, OK, chunks, manifest, outcomes, samples, workers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Select
 
     from storage.database import Database
-    from storage.records import Outcome, Run, WorkerSample
+    from storage.records import Outcome, ProcessSample, Run, WorkerSample
 
 _KEY = ("image_id", "model_id")
 _VALUES = tuple(column.name for column in outcomes.columns if column.name not in _KEY)
 #: What an outcome says of itself; the rest is the same for all of a chunk.
-_OWN = ("error_kind", "error", "width", "height", "size", "mtime_ns", "read_ms", "decode_ms", "infer_ms", "total_ms")
+_OWN = (
+    *("error_kind", "error", "width", "height", "size", "mtime_ns", "content"),
+    *("read_ms", "decode_ms", "infer_ms", "total_ms"),
+)
 _LABELS = tuple(f"{part}_{rank}" for rank in (1, 2, 3) for part in ("label", "score"))
 _COLUMNS = ("image_id", "status", *_LABELS, *_OWN)
 _UNSUSPECTED = {"suspect_id": None, "suspect_starts": 0, "ended_by": None}
@@ -71,8 +74,15 @@ def claim(database: Database, chunk_id: int, attempt: int, worker: str) -> Claim
     )
 
 
-def store(database: Database, run: Run, claimed: Claim, results: Sequence[Outcome], sample: WorkerSample) -> bool:
-    """Store a chunk's outcomes and mark it done, in one transaction.
+def store(
+    database: Database,
+    run: Run,
+    claimed: Claim,
+    results: Sequence[Outcome],
+    sample: WorkerSample,
+    history: Sequence[ProcessSample] = (),
+) -> bool:
+    """Store a chunk's outcomes and mark it done, in one transaction; and `history`, samples to be kept, with it.
 
     Outcomes that `store_one` stored before are not given again.
 
@@ -91,6 +101,10 @@ def store(database: Database, run: Run, claimed: Claim, results: Sequence[Outcom
             database.bound(("name",), [(sample.name,)]),
             **_sample_values(sample, now),
         )
+        if history:
+            # One that is there already, of a clock set back, must not cost the chunk.
+            keep = database.insert_or_keep(samples, ("worker", "sampled_at"))
+            connection.execute(keep, [asdict(one) for one in history])
         done = {"done_at": now, "started_at": claimed.started_at, "worker": sample.name}
         return _store(database, connection, run, claimed, results, sample.name, done)
 

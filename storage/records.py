@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 from common.settings import RANDOM_WEIGHTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 RunState = Literal["scanning", "labelling", "finished"]
@@ -123,6 +123,7 @@ class Outcome:
     height: int | None = None
     size: int | None = None  #: bytes of the file that was read; None if there was none
     mtime_ns: int | None = None
+    content: str | None = None  #: blake2b of the file's bytes, 128 bits in hexadecimal
     read_ms: float | None = None
     decode_ms: float | None = None  #: bytes to crop: decoding, resizing, converting
     infer_ms: float | None = None  #: the batch's time, divided by the images in it
@@ -180,6 +181,18 @@ class WorkerSample:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProcessSample:
+    """What a worker process held and had used at a time."""
+
+    worker: str
+    sampled_at: datetime
+    pid: int
+    rss_bytes: int
+    cpu_s: float  #: since it started
+    store_s: float | None = None  #: since it started, on storing chunks; None: the worker's main process
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pace:
     """How a run is getting on."""
 
@@ -187,23 +200,71 @@ class Pace:
     images: int  #: labelled since the time that was asked for
 
 
-@dataclass(frozen=True, kw_only=True)
-class ChunkTiming:
-    """When a finished chunk was labelled, by whom."""
+class ChunkTime(NamedTuple):
+    """A finished chunk: when it was labelled, and by whom."""
 
+    chunk_id: int
+    published_at: datetime | None
     started_at: datetime
     done_at: datetime
     images: int
+    failed: int
+    attempt: int
+    starts: int
     worker: str
+
+
+class OutcomePage(NamedTuple):
+    """Some of a run's outcomes, a column a field; all of one length."""
+
+    chunk_id: Sequence[int]
+    stages_ms: Mapping[str, Sequence[float | None]]  #: by stage
+    score: Sequence[float | None]  #: of the best label
+    label: Sequence[str | None]
+
+
+class Copies(NamedTuple):
+    """Files with the same bytes."""
+
+    content: str
+    files: int
+    size: int  #: of each
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledImage:
+    """An image with its best label."""
+
+    path: str  #: bytes that are not UTF-8 as surrogate escapes, as `os` takes them
+    size: int | None  #: of the file that was labelled, as is `mtime_ns`
+    mtime_ns: int | None
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disagreement:
+    """Where two models, or two precisions of one, give an image another best label."""
+
+    first: str
+    second: str
+    images: int  #: that both labelled
+    different: int
+    examples: tuple[tuple[str, str, str], ...]  #: path, the first one's label, the second one's
+
+    @property
+    def share(self) -> float:
+        return self.different / self.images if self.images else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Percentiles:
-    """Milliseconds; nearest rank."""
+    """Milliseconds; nearest rank, to within half a percent; `max` is exact."""
 
     p50: float
     p95: float
     p99: float
+    max: float
 
 
 @dataclass(frozen=True, kw_only=True)

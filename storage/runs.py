@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, case, func, insert, or_, select, update
 
 from storage.records import Model, Preprocessing, Progress, Run
-from storage.tables import chunks, models, runs
+from storage.tables import categories, chunks, models, runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from storage.records import RunState
 
 
-def _register_model(database: Database, connection: Connection, model: Model) -> int:
-    """Return the id of the model's row, which is made where it is missing."""
+def _register_model(database: Database, connection: Connection, model: Model, labels: Sequence[str]) -> int:
+    """Return the id of the model's row, which is made where it is missing, as are those of its labels."""
     values = {name: value for name, value in asdict(model).items() if name != "preprocessing"}
     connection.execute(
         database.insert_or_keep(models, ("key",)),
@@ -34,7 +34,12 @@ def _register_model(database: Database, connection: Connection, model: Model) ->
     )
     # Locked, so that of two commands that open the first run of a model one finds the other's.
     own = select(models.c.id).where(models.c.key == model.key).with_for_update()
-    return int(connection.execute(own).scalar_one())
+    model_id = int(connection.execute(own).scalar_one())
+    known = select(categories.c.label).where(categories.c.model_id == model_id)
+    if labels and not connection.execute(known).first():
+        rows = [{"model_id": model_id, "class_index": index, "label": label} for index, label in enumerate(labels)]
+        connection.execute(insert(categories), rows)
+    return model_id
 
 
 def open_run(
@@ -44,10 +49,14 @@ def open_run(
     engine: str,
     roots: Sequence[str],
     filters: Mapping[str, Any],
+    labels: Sequence[str] = (),
 ) -> tuple[Run, bool]:
-    """Return the unfinished run over the same roots, filters and model, or a new one; and whether it is new."""
+    """Return the unfinished run over the same roots, filters and model, or a new one; and whether it is new.
+
+    `labels` are all that the model can say, for those who ask the database.
+    """
     with database.write() as connection:
-        model_id = _register_model(database, connection, model)
+        model_id = _register_model(database, connection, model, labels)
         unfinished = _runs().where(runs.c.model_id == model_id, _UNFINISHED)
         for row in connection.execute(unfinished.order_by(runs.c.id.desc())):
             if row.roots == list(roots) and row.filters == dict(filters):
@@ -78,6 +87,14 @@ def newest_run(database: Database) -> Run | None:
     with database.read() as connection:
         row = connection.execute(query.order_by(runs.c.id.desc()).limit(1)).one_or_none()
     return None if row is None else _run(row)
+
+
+def runs_since(database: Database, since: datetime) -> list[Run]:
+    """Return the runs with images in their manifest that were begun since a time, oldest first."""
+    has_images = select(chunks.c.id).where(chunks.c.run_id == runs.c.id).exists()
+    with database.read() as connection:
+        query = _runs().where(has_images, runs.c.created_at >= since).order_by(runs.c.id)
+        return [_run(row) for row in connection.execute(query)]
 
 
 def unfinished_runs(database: Database) -> list[Run]:

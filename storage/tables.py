@@ -58,6 +58,16 @@ models = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 
+#: What a model can say, in its own order: ImageNet's is WordNet's, so that dogs are neighbours.
+categories = Table(
+    "categories",
+    metadata,
+    Column("model_id", Id, ForeignKey("models.id"), primary_key=True),
+    Column("class_index", Integer, primary_key=True),
+    Column("label", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 runs = Table(
     "runs",
     metadata,
@@ -155,6 +165,8 @@ outcomes = Table(
     #: Of the file that was labelled: another size or mtime now means that the image has changed.
     Column("size", BigInteger),
     Column("mtime_ns", BigInteger),
+    #: The same for files of the same bytes: what `b2sum -l 128 FILE` prints.
+    Column("content", String(32)),
     Column("queue_ms", Float),
     Column("read_ms", Float),
     Column("decode_ms", Float),
@@ -164,7 +176,12 @@ outcomes = Table(
     Column("labelled_at", UtcDateTime, nullable=False),
 )
 Index("outcomes_by_run", outcomes.c.run_id)
-Index("outcomes_by_label", outcomes.c.label_1, outcomes.c.score_1)
+#: Counts each model's labels by itself, without a look at the table.
+Index("outcomes_by_label", outcomes.c.label_1, outcomes.c.model_id, outcomes.c.score_1)
+#: Finds what is new. Times come in order, so this one costs least to keep.
+Index("outcomes_by_time", outcomes.c.labelled_at)
+#: Finds the files that are the same, of all runs or of one, and what they take, by itself.
+Index("outcomes_by_content", outcomes.c.content, outcomes.c.run_id, outcomes.c.image_id, outcomes.c.size)
 Index(
     "outcomes_failed",
     outcomes.c.error_kind,
@@ -182,6 +199,19 @@ workers = Table(
     Column("seen_at", UtcDateTime, nullable=False),
     Column("rss_bytes", BigInteger, nullable=False),
     Column("peak_rss_bytes", BigInteger, nullable=False),
+)
+
+#: What worker processes held and used over time, labelling ones and the main ones above them.
+samples = Table(
+    "samples",
+    metadata,
+    Column("worker", Text, primary_key=True),
+    Column("sampled_at", UtcDateTime, primary_key=True),
+    Column("pid", Integer, nullable=False),
+    Column("rss_bytes", BigInteger, nullable=False),
+    #: Seconds of CPU time since the process started, and seconds that it spent on storing chunks; None: it labels none.
+    Column("cpu_s", Float, nullable=False),
+    Column("store_s", Float),
 )
 
 #: `outcomes.status`.

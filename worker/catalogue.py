@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: The models that the field compares; `nightlabel models` shows these first.
 FAMILIAR = ("resnet18", "mobilenet_v2", "efficientnet_b0", "shufflenet_v2_x1_0")
 
+#: Of the catalogue's file: an entry that gains a field gets another file.
+_FORMAT = 2
+
 #: Parts a model's name from the recipe of its weights: `mobilenet_v2@IMAGENET1K_V2`.
 RECIPE_MARK = "@"
 
@@ -36,6 +39,7 @@ class CatalogueEntry:
     parameters: int
     preprocessing: Preprocessing
     categories: tuple[str, ...]
+    published_top1: float | None  #: share of ImageNet's validation images, 0…1, as torchvision says
     is_first: bool  #: the recipe that a name without one means
 
     @property
@@ -45,7 +49,7 @@ class CatalogueEntry:
 
 
 def catalogue_path(cache_dir: Path) -> Path:
-    return cache_dir / f"catalogue-torchvision-{version('torchvision')}.json"
+    return cache_dir / f"catalogue-{_FORMAT}-torchvision-{version('torchvision')}.json"
 
 
 @lru_cache(maxsize=1)

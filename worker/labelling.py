@@ -89,6 +89,7 @@ class Labeller:
             height=picture.height,
             size=file.size,
             mtime_ns=file.mtime_ns,
+            content=file.content,
             read_ms=file.read_ms,
             decode_ms=(perf_counter() - started) * 1000,
         )
@@ -117,7 +118,7 @@ def failed(
     """
     outcome = Outcome(image_id=image.image_id, error_kind=str(kind), error=message)
     if file:
-        return replace(outcome, size=file.size, mtime_ns=file.mtime_ns, read_ms=file.read_ms)
+        return replace(outcome, size=file.size, mtime_ns=file.mtime_ns, content=file.content, read_ms=file.read_ms)
     if passes or kind in (FailureKind.VANISHED, FailureKind.TIMEOUT):
         return outcome
     try:

@@ -28,7 +28,7 @@ from storage.records import Model, Preprocessing
 from worker.weights import sha256_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 #: Raised when the way in which models are prepared changes: older folders are then made anew.
 FORMAT = 1
@@ -165,6 +165,7 @@ def _write_catalogue(cache_dir: Path) -> None:
                     "recipe": recipe.name,
                     "weights_file": Path(recipe.url).name,
                     "parameters": recipe.meta["num_params"],
+                    "published_top1": _published_top1(recipe.meta),
                     "preprocessing": asdict(preprocessing_of(recipe)),
                     "categories": digest,
                     "is_first": position == 0,
@@ -175,6 +176,11 @@ def _write_catalogue(cache_dir: Path) -> None:
     scratch = path.with_suffix(f".{os.getpid()}")  # two may start at once: the last one's file stays
     scratch.write_text(json.dumps({"categories": categories, "entries": entries}))
     scratch.replace(path)
+
+
+def _published_top1(meta: Mapping[str, Any]) -> float | None:
+    percent = meta.get("_metrics", {}).get("ImageNet-1K", {}).get("acc@1")
+    return None if percent is None else percent / 100
 
 
 def _download(name: str, cache_dir: Path) -> str:

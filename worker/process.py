@@ -9,8 +9,10 @@ import signal
 import socket
 import sys
 from collections import OrderedDict
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import psutil
@@ -18,7 +20,7 @@ from billiard.process import current_process
 
 from common.errors import ModelError
 from storage.database import Database
-from storage.records import WorkerSample
+from storage.records import ProcessSample, WorkerSample
 from storage.runs import get_run, run_to_serve
 from worker.models import resolve, resolve_recorded
 
@@ -34,6 +36,8 @@ logger = logging.getLogger(__name__)
 #: How a child tells the main process to end, since the database is in a trouble that lasts.
 DATABASE_TROUBLE = signal.SIGUSR2
 
+#: Seconds between two samples that are kept.
+SAMPLE_EVERY_S = 5.0
 #: Models that a process keeps warm; one is the rule, two while one run follows another.
 _WARM_MODELS = 2
 #: Runs whose rows a process remembers.
@@ -49,6 +53,8 @@ class WorkerProcess:
         self.database = Database(settings.database_url)
         self.name = _process_name()
         self._started_at = datetime.now(UTC)
+        self._sampled_at = 0.0
+        self.store_s = 0.0  #: spent so far on storing chunks, most of it waiting for the database
         self._runs: OrderedDict[int, Run] = OrderedDict()
         self._labellers: OrderedDict[tuple[str, str], Labeller] = OrderedDict()
 
@@ -97,6 +103,21 @@ class WorkerProcess:
             peak_rss_bytes=peak if sys.platform == "darwin" else peak * 1024,
         )
 
+    def history(self) -> list[ProcessSample]:
+        """Return the samples to be kept now: none, if the last ones are younger than `SAMPLE_EVERY_S`.
+
+        The first labelling process of a worker speaks for the main process too.
+        """
+        if monotonic() - self._sampled_at < SAMPLE_EVERY_S:
+            return []
+        self._sampled_at = monotonic()
+        now = datetime.now(UTC)
+        samples = [_process_sample(self._psutil, self.name, now, self.store_s)]
+        if self.name.endswith("/1") and os.getpid() != self._main_pid:
+            with suppress(psutil.Error):  # where a child outlives it for a moment
+                samples.append(_process_sample(self._main, self.name.removesuffix("/1"), now))
+        return samples
+
     def limit(self) -> None:
         """Stand back behind other programs, and hold no more memory than the settings allow."""
         if self.settings.nice:
@@ -118,6 +139,10 @@ class WorkerProcess:
     def _psutil(self) -> psutil.Process:
         return psutil.Process()
 
+    @cached_property
+    def _main(self) -> psutil.Process:
+        return psutil.Process(self._main_pid)
+
     def _keep(self, key: tuple[str, str], ready: ReadyModel) -> None:
         from worker.labelling import Labeller
 
@@ -128,6 +153,19 @@ class WorkerProcess:
         if len(self._labellers) > _WARM_MODELS:
             self._labellers.popitem(last=False)
         logger.info("%s is warm on %s", ready.model, ready.engine)
+
+
+def _process_sample(process: psutil.Process, name: str, now: datetime, store_s: float | None = None) -> ProcessSample:
+    with process.oneshot():
+        times = process.cpu_times()
+        return ProcessSample(
+            worker=name,
+            sampled_at=now,
+            pid=process.pid,
+            rss_bytes=process.memory_info().rss,
+            cpu_s=times.user + times.system,
+            store_s=store_s,
+        )
 
 
 def _process_name() -> str:

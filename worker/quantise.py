@@ -84,7 +84,7 @@ def quantise(
         if found:
             return found
         if find_spec("nncf") is None:
-            raise ModelError("int8 needs NNCF: pip install 'nightlabel[int8]'")
+            raise ModelError("int8 needs NNCF: pip install 'nightlabel[int8]'; in a clone, '.[int8]'")
         arguments = {"paths": list(paths), "max_bytes": max_bytes, "max_pixels": max_pixels}
         run_apart("int8", cache_dir, model=asdict(model), **arguments)
         found = find_quantised(model, cache_dir)

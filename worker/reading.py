@@ -7,6 +7,7 @@ keep a core waiting.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from collections import deque
@@ -58,12 +59,17 @@ READ_AHEAD_FILES = 8
 READ_AHEAD_MAX_BYTES = 8_000_000
 
 
+#: 128 bits tell files apart. At a gigabyte a second, a photo of 4 MB costs a reading thread 5 % of its decoding.
+_CONTENT_BYTES = 16
+
+
 class ImageFile(NamedTuple):
     """What was read, and which version of the file it was."""
 
     data: bytes
     size: int
     mtime_ns: int
+    content: str  #: blake2b, 128 bits in hexadecimal, of its bytes
     read_ms: float
 
 
@@ -168,7 +174,9 @@ def read_image(path: str, roots: Sequence[str], max_bytes: int) -> ImageFile:
         raise ImageError(kind, error.strerror or str(error), passes=error.errno in _PASSING) from None
     except MemoryError:
         raise ImageError(FailureKind.TOO_LARGE, "not enough memory to read it") from None
-    return ImageFile(data, status.st_size, mtime_ns_of(status), (perf_counter() - started) * 1000)
+    read_ms = (perf_counter() - started) * 1000
+    content = hashlib.blake2b(data, digest_size=_CONTENT_BYTES).hexdigest()
+    return ImageFile(data, status.st_size, mtime_ns_of(status), content, read_ms)
 
 
 def _check(descriptor: int, status: os.stat_result, path: str, roots: Sequence[str], max_bytes: int) -> None:

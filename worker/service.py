@@ -20,8 +20,8 @@ from storage.database import Database
 from storage.runs import run_to_serve
 from storage.schema import ensure_schema
 from worker import task
-from worker.heap import keep_one_heap
 from worker.models import check_configured, resolve_recorded
+from worker.one_core import keep_to_one_core
 from worker.process import DATABASE_TROUBLE, WorkerProcess
 from worker.request import request_class
 
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Libraries that would start a thread a core in each process; one process a core is the rule.
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 #: Seconds that SIGQUIT gives the chunks in work; what is not done by then is published again, as after a kill.
 QUIT_S = 10
 
@@ -42,9 +40,7 @@ def make_worker_app(settings: Settings) -> Celery:
     """Return the Celery app of a worker: the task, and what happens when its processes start."""
     app = make_app(settings)
     app.set_current()
-    for variable in _ONE_THREAD:
-        os.environ.setdefault(variable, "1")
-    keep_one_heap()
+    keep_to_one_core()
     main_pid = os.getpid()
     processes: list[WorkerProcess] = []  # one, made after the fork
 

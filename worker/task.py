@@ -77,7 +77,11 @@ def _label(process: WorkerProcess, run: Run, claimed: Claim, labeller: Labeller,
         results = []
     else:
         results = labeller.label(images, run.roots)
-    if not store(process.database, run, claimed, results, process.sample()):
+    sample, history = process.sample(), process.history()
+    begun = time.perf_counter()
+    stored = store(process.database, run, claimed, results, sample, history)
+    process.store_s += time.perf_counter() - begun
+    if not stored:
         logger.info("Chunk %d was stored by another worker meanwhile", claimed.chunk_id)
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import column, event, literal, select, table, text, union_all
 
 import storage.database
 from common.errors import DatabaseBusyError, DatabaseError, NightlabelError, UsageError
@@ -217,3 +217,15 @@ def test_a_database_is_shown_by_its_file_or_its_url_without_password() -> None:
 def test_a_password_among_a_urls_options_is_not_shown() -> None:
     with closing(f"postgresql+psycopg://nas/photos?user=anna&password={HIDDEN}") as database:
         assert HIDDEN not in database.shown
+
+
+def test_pages_are_columns_of_so_many_rows(database: Database) -> None:
+    rows = union_all(*[select(literal(number).label("a"), literal("x").label("b")) for number in (1, 2, 3)])
+    pages = list(database.pages(select(rows.subquery()), 2))
+    assert [len(columns[0]) for columns in pages] == [2, 1]
+    assert sorted(number for columns in pages for number in columns[0]) == [1, 2, 3]
+
+
+def test_what_goes_wrong_with_a_page_is_told_as_anything_else(database: Database) -> None:
+    with pytest.raises(DatabaseError, match="nowhere"):
+        list(database.pages(select(column("a")).select_from(table("nowhere")), 10))

@@ -1,4 +1,4 @@
-"""What the report asks: percentiles, failures and chunk times, held against numpy and plain Python."""
+"""What the report asks: outcomes, failures, chunk times and samples, held against plain Python."""
 
 from __future__ import annotations
 
@@ -6,28 +6,31 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 from sqlalchemy import delete, insert, update
 
+import storage.figures
 from storage.figures import (
-    STAGES,
-    chunk_timings,
+    chunk_times,
+    disagreement,
+    failed_paths,
     failures_by_kind,
+    images_in_folder,
+    images_with_content,
     mean_stages,
+    outcome_pages,
     pace,
-    percentiles,
+    process_samples,
     recent_workers,
+    surest_images,
     worker_samples,
 )
 from storage.manifest import PublishedChunk, take_back
 from storage.outcomes import store
-from storage.records import FailureCount, Pace, Percentiles
+from storage.records import FailureCount, Pace, ProcessSample
 from storage.tables import chunks, outcomes
 from tests.unit.storage.nights import (
+    MODEL,
     add,
     begin,
     begin_run,
@@ -76,32 +79,20 @@ def plant_times(database: Database, run: Run, times_ms: list[float | None]) -> N
         connection.execute(insert(outcomes), rows)
 
 
-@given(times_ms=st.lists(st.floats(0, 1e6, width=32), min_size=1, max_size=200))
-@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_percentiles_are_numpys_nearest_rank(database: Database, run: Run, times_ms: list[float]) -> None:
-    plant_times(database, run, [*times_ms])
-    p50, p95, p99 = np.percentile(times_ms, [50, 95, 99], method="inverted_cdf")
-    assert percentiles(database, run.id, "read") == Percentiles(p50=p50, p95=p95, p99=p99)
+def test_pages_hold_every_outcome_of_the_run_once(
+    database: Database, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage.figures, "_PAGE_ROWS", 3)
+    plant_times(database, run, [float(number) for number in range(8)])
+    pages = list(outcome_pages(database, run.id))
+    assert {ms for page in pages for ms in page.stages_ms["read"]} == {float(number) for number in range(8)}
+    assert sum(len(page.chunk_id) for page in pages) == 8
+    assert max(len(page.chunk_id) for page in pages) == 3
 
 
-def test_images_without_a_time_do_not_count_as_quick(database: Database, run: Run) -> None:
-    plant_times(database, run, [None, None, None, 8.0])
-    assert percentiles(database, run.id, "read") == Percentiles(p50=8.0, p95=8.0, p99=8.0)
-
-
-def test_a_stage_that_no_image_reached_has_no_percentiles(database: Database, run: Run) -> None:
-    assert percentiles(database, run.id, "infer") is None
-
-
-def test_every_stage_has_percentiles(database: Database) -> None:
-    run = begin_run(database)
-    label(database, run, published_chunk(database, run))
-    assert [stage for stage in STAGES if percentiles(database, run.id, stage) is None] == []
-
-
-def test_another_runs_times_are_left_out(database: Database, run: Run) -> None:
+def test_another_runs_outcomes_are_left_out(database: Database, run: Run) -> None:
     plant_times(database, run, [1.0, 2.0])
-    assert percentiles(database, begin_run(database, root="/other").id, "read") is None
+    assert list(outcome_pages(database, begin_run(database, root="/other").id)) == []
 
 
 def test_failures_are_counted_by_kind_the_most_frequent_first(database: Database, run: Run) -> None:
@@ -129,7 +120,7 @@ def test_finished_chunks_come_in_the_order_in_which_they_ended(database: Databas
         for number, minutes in enumerate((3, 1, 4, 2), 1):
             ended = EVENING + timedelta(minutes=minutes)
             connection.execute(update(chunks).where(chunks.c.id == number).values(done_at=ended))
-    ends = [timing.done_at - EVENING for timing in chunk_timings(database, run.id)]
+    ends = [timing.done_at - EVENING for timing in chunk_times(database, run.id)]
     assert ends == [timedelta(minutes=minutes) for minutes in (1, 2, 3, 4)]
 
 
@@ -139,7 +130,7 @@ def test_only_finished_chunks_have_a_timing(database: Database) -> None:
     first, second = take(database, run)
     label(database, run, first)
     begin(database, second)
-    (timing,) = chunk_timings(database, run.id)
+    (timing,) = chunk_times(database, run.id)
     assert (timing.images, timing.worker) == (2, "host-1/1")
     assert timing.started_at <= timing.done_at
 
@@ -150,7 +141,7 @@ def test_a_chunk_that_its_worker_stored_after_it_was_given_up_still_has_a_start(
     slow = begin(database, chunk)
     take_back(database, [PublishedChunk(chunk.id, chunk.attempt)])
     assert store(database, run, slow, [success(image.image_id) for image in chunk.images], sample())
-    (timing,) = chunk_timings(database, run.id)
+    (timing,) = chunk_times(database, run.id)
     assert timing.started_at is not None
 
 
@@ -194,3 +185,77 @@ def test_the_means_of_the_stages_are_over_the_images_that_were_measured(database
     store(database, run, begin(database, chunk, "host-1/1"), results, sample("host-1/1"))
     means = mean_stages(database, run.id)
     assert (means["read"], means["decode"]) == (2, 3)
+
+
+def test_samples_of_processes_come_by_process_the_oldest_first(database: Database, run: Run) -> None:
+    (chunk,) = take(database, run)[:1]
+    history = [
+        ProcessSample(
+            worker=name, sampled_at=EVENING + timedelta(seconds=number), pid=1, rss_bytes=number, cpu_s=0.5, store_s=0.1
+        )
+        for number in range(5)
+        for name in ("host-1/2", "host-1/1")
+    ]
+    claimed = begin(database, chunk)
+    assert store(database, run, claimed, [success(image.image_id) for image in chunk.images], sample(), history)
+    found = list(
+        process_samples(
+            database, ["host-1/1", "host-1/2"], EVENING + timedelta(seconds=1), EVENING + timedelta(seconds=3)
+        )
+    )
+    assert [(one.worker, one.rss_bytes) for one in found] == [(f"host-1/{n}", at) for n in (1, 2) for at in (1, 2, 3)]
+    assert found[0].sampled_at == EVENING + timedelta(seconds=1)
+
+
+def test_a_folders_images_are_those_in_it_and_not_below_it(database: Database) -> None:
+    run = begin_run(database)
+    paths = ("/p/a/1.jpg", "/p/a/2.jpg", "/p/a/b/3.jpg", "/p/a0/4.jpg", "/p/a_/5.jpg", "/p/a%/6.jpg", "/p/ab/7.jpg")
+    add(database, run, [photo._replace(path=path) for photo, path in zip(photos(7), paths, strict=True)])
+    assert [images_in_folder(database, run.id, folder) for folder in ("/p/a", "/p/a_", "/p/a%", "/p/a/b")] == [
+        2,
+        1,
+        1,
+        1,
+    ]
+
+
+def test_the_surest_and_the_least_sure_images_are_found(database: Database) -> None:
+    run = begin_run(database)
+    add(database, run, photos(4))
+    (chunk,) = take(database, run)
+    results = [
+        success(image.image_id, labels=((f"label {score}", score),), content="c" if score < 0.6 else None)
+        for image, score in zip(chunk.images, (0.3, 0.9, 0.1, 0.5), strict=True)
+    ]
+    store(database, run, begin(database, chunk), results, sample())
+    assert [one.score for one in surest_images(database, run, 2)] == [0.9, 0.5]
+    assert [one.path for one in surest_images(database, run, 1, least=True)] == ["/photos/00002.jpg"]
+    assert [one.path for one in images_with_content(database, run, "c", 2)] == [
+        "/photos/00000.jpg",
+        "/photos/00002.jpg",
+    ]
+
+
+def test_two_models_disagree_where_their_best_labels_differ(database: Database) -> None:
+    first, second = begin_run(database), begin_run(database, replace(MODEL, precision="int8"))
+    for run, labels in ((first, "aabb"), (second, "abba")):
+        add(database, run, photos(4))
+        (chunk,) = take(database, run)
+        results = [
+            success(image.image_id, labels=((label, 0.5 + number / 10),))
+            for number, (image, label) in enumerate(zip(chunk.images, labels, strict=True))
+        ]
+        store(database, run, begin(database, chunk), results, sample())
+    found = disagreement(database, first, second, 1)
+    assert (found.images, found.different, found.share) == (4, 2, 0.5)
+    assert found.examples == (("/photos/00003.jpg", "b", "a"),)
+
+
+def test_the_paths_of_what_failed(database: Database, run: Run) -> None:
+    (chunk,) = take(database, run)[:1]
+    results = [
+        failure(image.image_id, "damaged") if number % 2 else success(image.image_id)
+        for number, image in enumerate(chunk.images)
+    ]
+    store(database, run, begin(database, chunk), results, sample())
+    assert sorted(failed_paths(database, run.id)) == [image.path for image in chunk.images[1::2]]

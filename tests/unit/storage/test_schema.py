@@ -33,17 +33,17 @@ RESULTS = [
     *("path", "model", "status", "label_1", "score_1", "label_2", "score_2", "label_3", "score_3"),
     *("error_kind", "error", "width", "height"),
     *("queue_ms", "read_ms", "decode_ms", "infer_ms", "total_ms", "worker", "run_id", "labelled_at"),
-    *("precision", "weights", "size_bytes"),
+    *("precision", "weights", "size_bytes", "content", "modified_at", "image_id"),
 ]
 LABELS = ["path", "rank", "label", "score", "model"]
 
-#: A second migration, as the next version of nightlabel may bring one.
+#: One more migration, as the next version of nightlabel may bring one.
 NEXT_MIGRATION = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 
 def upgrade() -> None:
@@ -63,9 +63,9 @@ def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make this program the next version, whose schema has one more migration."""
     folder = tmp_path / "next"
     shutil.copytree(MIGRATIONS, folder / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "migrations" / "versions" / "0002_next.py").write_text(NEXT_MIGRATION)
+    (folder / "migrations" / "versions" / "0003_next.py").write_text(NEXT_MIGRATION)
     monkeypatch.setattr(storage.schema, "__file__", str(folder / "schema.py"))
-    monkeypatch.setattr(storage.schema, "REVISION", "0002")
+    monkeypatch.setattr(storage.schema, "REVISION", "0003")
 
 
 def recorded_revision(database: Database) -> str:
@@ -127,12 +127,12 @@ def test_a_database_of_an_older_version_is_refused_with_the_command_that_helps(e
 def test_a_worker_does_not_migrate_a_database_by_itself(empty: Database) -> None:
     with pytest.raises(DatabaseError):
         ensure_schema(empty)
-    assert recorded_revision(empty) == "0001"
+    assert recorded_revision(empty) == "0002"
 
 
 @pytest.mark.usefixtures("database", "next_version")
 def test_an_upgrade_brings_an_older_database_to_this_version(empty: Database) -> None:
-    assert upgrade(empty) == ("0001", "0002")
+    assert upgrade(empty) == ("0002", "0003")
     ensure_schema(empty)
     assert ask(empty, "select note from runs") == []
 
@@ -143,10 +143,10 @@ def test_an_upgrade_of_a_new_database_changes_nothing(database: Database) -> Non
 
 @pytest.mark.usefixtures("database", "next_version")
 def test_a_migration_that_fails_leaves_the_database_as_it_was(empty: Database) -> None:
-    change(empty, "alter table runs add column note text")  # which 0002 cannot add any more
+    change(empty, "alter table runs add column note text")  # which 0003 cannot add any more
     with pytest.raises(Exception, match="note"):
         upgrade(empty)
-    assert recorded_revision(empty) == "0001"
+    assert recorded_revision(empty) == "0002"
 
 
 def test_a_database_without_tables_is_refused_by_what_only_reads(empty: Database) -> None:
@@ -169,3 +169,41 @@ def create(url: str) -> None:
 def test_processes_that_create_the_schema_at_once_all_succeed(empty: Database) -> None:
     url = empty.url.render_as_string(hide_password=False)
     assert at_once(create, [(url,)] * 4) == [os.EX_OK] * 4
+
+
+def first_version(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Make this program the first version, whose schema had one migration."""
+    shutil.copytree(MIGRATIONS, folder / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
+    for file in (folder / "migrations" / "versions").glob("*.py"):
+        if not file.name.startswith("0001"):
+            file.unlink()
+    monkeypatch.setattr(storage.schema, "__file__", str(folder / "schema.py"))
+    monkeypatch.setattr(storage.schema, "REVISION", "0001")
+
+
+def test_a_database_of_the_first_version_keeps_its_labels_and_the_views_that_people_made(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        first_version(patch, tmp_path / "first")
+        ensure_schema(empty)
+        values = "1, 1, 1, 1, 'ok', 'tabby', 0.5, 1.5, 'host-1/1', '2025-01-01 22:00:00+00:00'"
+        for statement in (
+            "insert into models values (1, 'k', 'resnet18', 'V1', 'w', 'fp32', '{}', null, '2025-01-01 22:00:00')",
+            "insert into runs values (1, 1, 'openvino', '[]', '{}', '2025-01-01 22:00:00', null, null, null, 0, 0)",
+            "insert into images values (1, '/photos/1.jpg', '', 10, 1700000000123456789)",
+            "insert into chunks (id, run_id, images, attempt, starts, suspect_starts) values (1, 1, 1, 1, 1, 0)",
+            (
+                "insert into outcomes (image_id, model_id, run_id, chunk_id, status, label_1, score_1, total_ms,"
+                f" worker, labelled_at) values ({values})"
+            ),
+            "create view cats as select path from results where label_1 = 'tabby'",
+        ):
+            change(empty, statement)
+
+    assert upgrade(empty) == ("0001", REVISION)
+
+    modified_at = "modified_at" if empty.is_sqlite else "modified_at at time zone 'UTC'"
+    query = f"select path, label_1, content, substr(cast({modified_at} as text), 1, 19) from results"
+    assert ask(empty, query) == [("/photos/1.jpg", "tabby", None, "2023-11-14 22:13:20")]
+    assert ask(empty, "select path from cats") == [("/photos/1.jpg",)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -236,3 +237,11 @@ def test_an_empty_file_is_read(root: Path) -> None:
     (root / "empty.jpg").touch()
 
     assert content(root / "empty.jpg", root) == b""
+
+
+def test_the_content_of_a_file_is_what_b2sum_prints(root: Path) -> None:
+    printed = subprocess.run(
+        ["b2sum", "-l", "128", str(root / "photo.jpg")], capture_output=True, text=True, check=True
+    ).stdout
+
+    assert read_image(str(root / "photo.jpg"), [str(root)], MAX_BYTES).content == printed.split()[0]
