@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import subprocess
 import sys
@@ -17,11 +18,10 @@ import psutil
 
 from benchmarks import runs
 from benchmarks.page import ROOT, Section
+from report.robust import WARM_UP, slope
 
 SAMPLE_EVERY_S = 5.0
 REQUEST_EVERY_S = 2.0
-#: Share of the time that is left out at the beginning: caches fill, allocators find their size, the archive is scanned.
-WARM_UP = 0.1
 #: Images that two cores label in a second at the very most.
 MOST_A_SECOND = 400
 #: Parts of the time after it that are held against each other.
@@ -61,29 +61,23 @@ def requests(photos: Path, weights_dir: Path, minutes: float) -> Section:
     rss = np.array(found["rss_mb"])
     parts = [np.array(part) for part in np.array_split(np.array(found["ms"]), PARTS)]
     percentiles = {f"p{share}": [float(np.percentile(part, share)) for part in parts] for share in (50, 99)}
-    slope = slope_mb_an_hour(np.arange(len(rss)) * REQUEST_EVERY_S, rss)
+    rise = _mb_an_hour(np.arange(len(rss)) * REQUEST_EVERY_S, rss)
     lines = [
         f"{len(rss):,} requests in {minutes:.0f} minutes, {found['failed']} failed.",
-        f"Memory {rss[0]:.1f} MB after the first, {rss[-1]:.1f} MB after the last, {slope:+.2f} MB an hour.",
+        f"Memory {rss[0]:.1f} MB after the first, {rss[-1]:.1f} MB after the last, {rise:+.2f} MB an hour.",
         "",
         *_by_part(
             "milliseconds a request",
             {name: [f"{value:.1f}" for value in values] for name, values in percentiles.items()},
         ),
     ]
-    figures = {"requests": len(rss), "failed": found["failed"], "mb_an_hour": slope, "ms_by_part": percentiles}
+    figures = {"requests": len(rss), "failed": found["failed"], "mb_an_hour": rise, "ms_by_part": percentiles}
     return Section(lines, figures)
 
 
-def slope_mb_an_hour(at_s: Any, rss_mb: Any) -> float:
-    """Return the median of the slopes between all pairs of samples after the warm-up.
-
-    Source: Theil, A rank-invariant method of linear and polynomial regression analysis (1950); Sen (1968).
-    """
-    at_h, rss = np.asarray(at_s)[int(len(at_s) * WARM_UP) :] / 3600, np.asarray(rss_mb)[int(len(rss_mb) * WARM_UP) :]
-    first, second = np.triu_indices(len(at_h), 1)
-    apart = at_h[second] - at_h[first]
-    return float(np.median((rss[second] - rss[first])[apart > 0] / apart[apart > 0]))
+def _mb_an_hour(at_s: Any, rss_mb: Any) -> float:
+    rise = slope(at_s, rss_mb)
+    return rise.per_hour if rise else math.nan
 
 
 def _steady_table(samples: list[Sample], images: list[tuple[float, float, str, str]]) -> Section:
@@ -91,10 +85,10 @@ def _steady_table(samples: list[Sample], images: list[tuple[float, float, str, s
     figures: dict[str, Any] = {}
     for name in dict.fromkeys(sample.process for sample in samples):
         own = [sample for sample in samples if sample.process == name]
-        slope = slope_mb_an_hour([sample.at_s for sample in own], [sample.rss_mb for sample in own])
+        rise = _mb_an_hour([sample.at_s for sample in own], [sample.rss_mb for sample in own])
         early, late, pids = own[int(len(own) * WARM_UP)].rss_mb, own[-1].rss_mb, len({sample.pid for sample in own})
-        figures[name] = {"processes": pids, "early_mb": early, "late_mb": late, "mb_an_hour": slope}
-        lines.append(f"| {name} | {pids} | {early:.1f} | {late:.1f} | {slope:+.2f} |")
+        figures[name] = {"processes": pids, "early_mb": early, "late_mb": late, "mb_an_hour": rise}
+        lines.append(f"| {name} | {pids} | {early:.1f} | {late:.1f} | {rise:+.2f} |")
     at_s, total_ms = np.array([one[0] for one in images]), np.array([one[1] for one in images])
     edges = np.linspace(at_s.min() + WARM_UP * np.ptp(at_s), at_s.max(), PARTS + 1)
     parts = [(at_s >= begin) & (at_s <= end) for begin, end in pairwise(edges)]
@@ -167,11 +161,11 @@ def _role(run: psutil.Process, process: psutil.Process) -> str:
 def _request(photos: Path, minutes: float) -> dict[str, Any]:
     from common.settings import load_settings
     from storage.records import ChunkImage
-    from worker.heap import keep_one_heap
     from worker.labelling import Labeller
     from worker.models import resolve
+    from worker.one_core import keep_to_one_core
 
-    keep_one_heap()  # as a worker does
+    keep_to_one_core()  # as a worker does
     settings = load_settings(batch_size=1)
     labeller = Labeller(resolve(settings), settings)
     paths = sorted(str(path.resolve()) for path in photos.rglob("*.jpg"))

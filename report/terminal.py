@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
+from report.findings import findings, memory_verdict
+from report.night import STAGE_NAMES
+from report.table import plain_table
+from report.words import counted, duration, percent, signed, size
 from storage.records import shown
 
 if TYPE_CHECKING:
@@ -14,11 +19,13 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
-    from report.night import MinuteFigures, NightFigures
+    from report.night import NightFigures
 
-#: Minutes shown one by one; a longer run shows its slowest, median and fastest minute.
-_MINUTES_SHOWN = 3
-_WORKERS_SHOWN = 8
+_WORKERS_SHOWN = 6
+_LABELS_SHOWN = 6
+#: Characters of a line drawn of blocks.
+_CURVE_WIDTH = 60
+_BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def print_report(night: NightFigures, console: Console) -> None:
@@ -26,74 +33,121 @@ def print_report(night: NightFigures, console: Console) -> None:
         console.print(block, highlight=False, soft_wrap=isinstance(block, Text))
 
 
-def duration(seconds: float) -> str:
-    """Return `42 s`, `3 min 20 s` or `7 h 05 min`."""
-    whole = round(seconds)
-    if whole < 60:  # noqa: PLR2004 - seconds in a minute
-        return f"{whole} s" if seconds >= 10 else f"{seconds:.1f} s"  # noqa: PLR2004 - a digit more
-    if whole < 3600:  # noqa: PLR2004 - seconds in an hour
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
-
-
 def _blocks(night: NightFigures) -> Iterator[RenderableType]:
-    run, progress = night.run, night.progress
-    yield Text(f"Run {run.id}: {', '.join(map(shown, run.roots))}", style="bold")
-    yield Text(f"Model      {run.model}, on {run.engine}")
-    if run.model.is_random:
-        yield Text("           The weights are RANDOM: these labels mean nothing.", style="bold")
-    counts = f"Images     {progress.images:,}: {progress.ok:,} labelled, {progress.failed:,} failed"
-    yield Text(counts + (f", {progress.missing:,} still missing" if progress.missing else ""))
-    if run.skipped:
-        yield Text(f"           {run.skipped:,} more had their labels already")
-    if night.images_per_second:
-        yield Text(
-            f"Speed      {night.images_per_second:,.1f} images/s over {duration(night.labelling_s)}{_pauses(night)}"
-        )
-        yield Text(f"By minute  {_minutes(night.minutes)}")
-    if night.stages:
-        yield Text()
-        yield _stages(night)
-    if night.workers:
-        yield Text()
-        yield _workers(night)
+    yield Text(f"Run {night.run.id}: {', '.join(map(shown, night.run.roots))}", style="bold")
+    facts = Table.grid(padding=(0, 1))
+    facts.add_column(width=10)
+    facts.add_column(overflow="fold")
+    for name, fact in _facts(night):
+        facts.add_row(name, Text(fact))
+    yield facts
+    for table in (_stages(night), _workers(night), _failures(night)):
+        if table.row_count:
+            yield Text()
+            yield table
     if night.failures:
+        yield Text(f"Once more:  nightlabel retry  (or only: nightlabel retry --kind {night.failures[0].kind})")
+    told = Table.grid(padding=(0, 1))
+    for finding in findings(night):
+        told.add_row("!", Text(finding.sentence, style="bold"))
+        if finding.advice:
+            told.add_row("", Text(finding.advice))
+    if told.row_count:
         yield Text()
-        yield _failures(night)
+        yield told
 
 
-def _pauses(night: NightFigures) -> str:
-    return f", after pauses of {duration(night.pauses_s)}" if night.pauses_s else ""
+def _facts(night: NightFigures) -> Iterator[tuple[str, str]]:
+    """Yield what can be said in a line or two, with its name."""
+    run, progress = night.run, night.progress
+    yield "Model", f"{run.model}, on {run.engine}"
+    counts = f"{progress.images:,}: {progress.ok:,} labelled, {progress.failed:,} failed"
+    yield "Images", counts + (f", {progress.missing:,} still missing" if progress.missing else "")
+    if run.skipped:
+        yield "", f"{run.skipped:,} more had their labels already"
+    if night.images_per_second:
+        yield from _throughput(night)
+        yield from _stability(night)
+        yield from _labels(night)
 
 
-def _minutes(minutes: Sequence[MinuteFigures]) -> str:
-    if len(minutes) <= _MINUTES_SHOWN:
-        return ", ".join(f"{minute.minute:%H:%M} {minute.images:,}" for minute in minutes) + " images (UTC)"
-    # The first and the last minute are cut short by the run's own ends.
-    whole = sorted(minute.images for minute in minutes[1:-1])
-    median = whole[len(whole) // 2]
-    return f"slowest {whole[0]:,}, median {median:,}, fastest {whole[-1]:,} images"
+def _throughput(night: NightFigures) -> Iterator[tuple[str, str]]:
+    pauses = f", without pauses of {duration(night.pauses_s)}" if night.pauses_s else ""
+    yield "Speed", f"{night.images_per_second:,.1f} images/s over {duration(night.labelling_s)}{pauses}"
+    whole = [minute.images for minute in night.minutes if minute.is_whole]
+    if len(whole) > 1:
+        middle = sorted(whole)[len(whole) // 2]
+        yield "By minute", curve(whole)
+        yield "", f"{min(whole):,} to {max(whole):,} images, {middle:,} in the middle"
+    if night.efficiency:
+        workers, share = night.efficiency
+        yield "", f"{workers} processes did {percent(share)} of {workers} times the work of one"
+    if night.shares:
+        yield "Time", ", ".join(f"{name} {percent(share)}" for name, share in night.shares.named())
 
 
-def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for position, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if position else "left", overflow="fold")
-    return table
+def _stability(night: NightFigures) -> Iterator[tuple[str, str]]:
+    steady = night.stability
+    parts = []
+    if steady.variation is not None:
+        parts.append(f"varies by {percent(steady.variation)} from minute to minute")
+    if steady.drift is not None:
+        parts.append(f"{signed(steady.drift * 100)} % from beginning to end")
+    parts += [
+        counted(len(steady.stalls), "stall"),
+        counted(night.progress.extra_starts, "extra start"),
+        f"{counted(steady.restarts, 'process')} replaced",
+    ]
+    yield "Steady", ", ".join(parts)
+    yield "Memory", memory_verdict(night)
+
+
+def _labels(night: NightFigures) -> Iterator[tuple[str, str]]:
+    found = night.outcomes
+    if not found.top_labels:
+        return
+    most = ", ".join(f"{label.label} {label.images:,}" for label in found.top_labels[:_LABELS_SHOWN])
+    yield "Labels", f"{found.labels:,} different; most often {most}"
+    if found.low_confidence_share is not None:
+        yield "Sure", f"0 {curve(found.confidence)} 1; {percent(found.low_confidence_share)} below 50 %"
+    same = found.duplicates
+    if same.extra_files:
+        yield "The same", f"{same.extra_files:,} files are copies of others: {size(same.extra_bytes)}"
+
+
+def curve(values: Sequence[float]) -> str:
+    """Draw numbers, from 0 up, as a line of blocks; of many, the mean of neighbours."""
+    width = min(len(values), _CURVE_WIDTH)
+    edges = [place * len(values) // width for place in range(width + 1)]
+    means = [sum(values[begin:end]) / (end - begin) for begin, end in pairwise(edges)]
+    most = max(means) or 1
+    return "".join(_BLOCKS[min(int(mean / most * len(_BLOCKS)), len(_BLOCKS) - 1)] for mean in means)
 
 
 def _stages(night: NightFigures) -> Table:
-    table = _table("ms an image", "p50", "p95", "p99")
+    table = plain_table("ms an image", "p50", "p95", "p99", "max")
     for stage, figures in night.stages.items():
-        name = "read+decode+infer" if stage == "total" else stage
-        table.add_row(name, *(f"{value:,.1f}" for value in (figures.p50, figures.p95, figures.p99)))
+        values = (figures.p50, figures.p95, figures.p99, figures.max)
+        table.add_row(STAGE_NAMES[stage], *(f"{value:,.1f}" for value in values))
     return table
 
 
 def _workers(night: NightFigures) -> Table:
-    table = _table("worker", "images", "memory MB", "peak MB")
+    table = plain_table("worker", "images", "images/s", "busy", "CPU", "MB", "peak MB", "MB/h")
+    processes = {process.name: process for process in night.stability.processes}
     for worker in night.workers[:_WORKERS_SHOWN]:
-        table.add_row(worker.name, f"{worker.images:,}", _mb(worker.rss_mb), _mb(worker.peak_rss_mb))
+        process = processes.get(worker.name)
+        rise = process.rss_slope if process and process.verdict != "too short" else None
+        table.add_row(
+            worker.name,
+            f"{worker.images:,}",
+            f"{worker.images_per_second:,.1f}",
+            percent(worker.busy_share),
+            percent(process.cpu_share if process else None),
+            _mb(worker.rss_mb),
+            _mb(worker.peak_rss_mb),
+            signed(rise.per_hour) if rise else "–",
+        )
     if len(night.workers) > _WORKERS_SHOWN:
         table.add_row(f"and {len(night.workers) - _WORKERS_SHOWN} more: --json lists them")
     return table
@@ -104,8 +158,8 @@ def _mb(value: float | None) -> str:
 
 
 def _failures(night: NightFigures) -> Table:
-    table = _table("failed", "images", "for example")
-    table.columns[2].justify = "left"
+    table = plain_table("failed", "images")
+    table.add_column("for example", overflow="fold")
     for failure in night.failures:
         table.add_row(failure.kind, f"{failure.images:,}", Text(failure.example))
     return table

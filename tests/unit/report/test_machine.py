@@ -25,7 +25,7 @@ KEYS = {
     "throughput": {"images_per_second", "labelling_s", "pauses_s", "by_minute"},
     "throughput.by_minute": {"minute", "images"},
     "stages_ms": {"queue", "read", "decode", "infer", "total"},
-    "stages_ms.total": {"p50", "p95", "p99"},
+    "stages_ms.total": {"p50", "p95", "p99", "max"},
     "failures": {"kind", "images", "example"},
     "workers": {"name", "images", "rss_mb", "peak_rss_mb"},
 }

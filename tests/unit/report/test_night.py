@@ -84,7 +84,8 @@ def test_the_stages_percentiles_are_numpys_over_the_rows(database: Database, nig
         times = [ms for (ms,) in raw(database, f"select {stage}_ms from results where {stage}_ms is not null")]
         figures = night.stages[stage]
         expected = np.percentile(times, [50, 95, 99], method="inverted_cdf")
-        assert [figures.p50, figures.p95, figures.p99] == pytest.approx(expected), stage
+        assert [figures.p50, figures.p95, figures.p99] == pytest.approx(expected, rel=0.005), stage
+        assert figures.max == max(times)
 
 
 def test_the_minutes_hold_all_images_each_in_the_minute_of_its_end(database: Database, night: NightFigures) -> None:
@@ -92,7 +93,8 @@ def test_the_minutes_hold_all_images_each_in_the_minute_of_its_end(database: Dat
     expected: Counter[int] = Counter()
     for end, images in ends:
         expected[seconds(end) // 60] += images
-    assert {seconds(minute.minute) // 60: minute.images for minute in night.minutes} == dict(expected)
+    found = {seconds(minute.minute) // 60: minute.images for minute in night.minutes}
+    assert {minute: images for minute, images in found.items() if images} == dict(expected)
     assert [minute.minute for minute in night.minutes] == sorted(minute.minute for minute in night.minutes)
 
 

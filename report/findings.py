@@ -1,0 +1,184 @@
+"""What the report points out, in sentences: what went wrong, on which figures that rests, and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from report.words import counted, duration, percent, signed
+from storage.records import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from report.night import NightFigures
+    from report.stability import ProcessFigures, Verdict
+
+Kind = Literal[
+    "random_weights",
+    "missing",
+    "taken_over",
+    "failures",
+    "failing_folder",
+    "stall",
+    "drift",
+    "slow_worker",
+    "leak",
+    "restarts",
+]
+#: Change of the speed over a run that is worth a sentence.
+DRIFT = 0.1
+#: Share of failed images that is worth more than the table of failures.
+FAILURE_SHARE = 0.05
+#: Of one kind, the worst so many are told; machines get all.
+_TOLD = 3
+#: Which verdict on memory stands for a run.
+_GRAVITY: dict[Verdict, int] = {"too short": 0, "steady": 1, "unclear": 2, "leak": 3}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something that whoever reads the report should know."""
+
+    kind: Kind
+    sentence: str
+    advice: str = ""  #: what to do; a command, where there is one
+
+
+def findings(night: NightFigures) -> list[Finding]:
+    """Return what is worth pointing out, the gravest first."""
+    return [
+        *_about_labels(night),
+        *_about_failures(night),
+        *_about_stalls(night),
+        *_about_workers(night),
+    ]
+
+
+def memory_verdict(night: NightFigures) -> str:
+    """Say whether memory grew, with the figures that this rests on: those of the process that is worst off."""
+    processes = night.stability.processes
+    if not processes:
+        return "no process left samples"
+    worst = max(processes, key=lambda one: (_GRAVITY[one.verdict], one.rss_slope.low if one.rss_slope else 0.0))
+    if worst.verdict == "too short":
+        seen = max((one.rss_slope.hours for one in processes if one.rss_slope), default=0.0) * 3600
+        return f"too short to tell: {duration(seen)} of samples"
+    words = {"steady": "no leak", "leak": f"{worst.name} LEAKS", "unclear": f"{worst.name} may leak"}
+    return f"{words[worst.verdict]}: {slope_in_words(worst)}"
+
+
+def slope_in_words(process: ProcessFigures) -> str:
+    """Return `+0.3 MB/h, 95 % interval -0.2 to +0.8, over 7 h 40 min`."""
+    rise = process.rss_slope
+    if rise is None:
+        return "not known"
+    return (
+        f"{signed(rise.per_hour)} MB/h, 95 % interval {signed(rise.low)} to {signed(rise.high)},"
+        f" over {duration(rise.hours * 3600)}"
+    )
+
+
+def _about_labels(night: NightFigures) -> Iterator[Finding]:
+    run, state = night.run, night.progress
+    if run.model.is_random:
+        yield Finding(
+            kind="random_weights",
+            sentence="The weights are RANDOM: these labels mean nothing.",
+            advice="Label again with trained weights, in another database.",
+        )
+    if state.missing:
+        left = f"; at this speed they take {duration(night.forecast_s)}" if night.forecast_s else ""
+        yield Finding(
+            kind="missing",
+            sentence=f"{state.missing:,} of {state.images:,} images have no outcome yet{left}.",
+            advice="`nightlabel status` says whether they are in work. If not, the same command goes on with them.",
+        )
+    if night.taken_over:
+        yield Finding(
+            kind="taken_over",
+            sentence=f"A later run has labelled {counted(night.taken_over, 'image')} of this one again.",
+            advice="Labels, failures and times an image are those of the rest.",
+        )
+
+
+def _about_failures(night: NightFigures) -> Iterator[Finding]:
+    failed = sum(failure.images for failure in night.failures)  # those that no later run labelled
+    if failed and failed > FAILURE_SHARE * night.progress.labelled:
+        most = night.failures[0].kind
+        yield Finding(
+            kind="failures",
+            sentence=f"{percent(failed / night.progress.labelled)} of the images failed, most of them as `{most}`.",
+            advice=f"Mend what is wrong, then: nightlabel retry --kind {most}",
+        )
+    for folder in night.failing_folders:
+        yield Finding(
+            kind="failing_folder",
+            sentence=f"In {shown(folder.path)}, {folder.failed:,} of {folder.images:,} images failed.",
+            advice="Look at one of them: is the disk well, are they images?",
+        )
+
+
+def _about_stalls(night: NightFigures) -> Iterator[Finding]:
+    stalls = sorted(night.stability.stalls, key=lambda stall: -stall.seconds)
+    yield from _worst(
+        "shorter stall",
+        [
+            Finding(
+                kind="stall",
+                sentence=f"From {stall.begin:%Y-%m-%d %H:%M:%S} UTC nothing was labelled for {duration(stall.seconds)},"
+                f" though {counted(stall.chunks, 'chunk')} waited.",
+                advice="What happened then? The workers' log may know, or the database's, or the NAS.",
+            )
+            for stall in stalls
+        ],
+    )
+    speed, drift = night.stability.speed, night.stability.drift
+    if speed and speed.high < 0 and drift is not None and drift < -DRIFT:
+        yield Finding(
+            kind="drift",
+            sentence=f"The speed fell by {percent(-drift)} from the beginning to the end.",
+            advice="Larger images, another program, heat? --html shows which stage became slower.",
+        )
+
+
+def _about_workers(night: NightFigures) -> Iterator[Finding]:
+    yield from _worst(
+        "more slow process",
+        [
+            Finding(
+                kind="slow_worker",
+                sentence=f"{worker.name} labelled {worker.images_per_second:.1f} images a second while it had work;"
+                f" usual were {night.usual_speed:.1f}.",
+                advice="Has it slower cores, or does another program use them?",
+            )
+            for worker in night.slow_workers
+        ],
+    )
+    leaky = [process for process in night.stability.processes if process.verdict == "leak"]
+    yield from _worst(
+        "more process",
+        [
+            Finding(
+                kind="leak",
+                sentence=f"The memory of {process.name} grew: {slope_in_words(process)}.",
+                advice="--memory-limit bounds it meanwhile: a process beyond it is replaced. Please report it.",
+            )
+            for process in sorted(leaky, key=lambda one: -one.rss_slope.low if one.rss_slope else 0.0)
+        ],
+    )
+    restarts = night.stability.restarts
+    if restarts and night.progress.extra_starts:
+        yield Finding(
+            kind="restarts",
+            sentence=f"{counted(restarts, 'worker process')} had to be replaced, and"
+            f" {counted(night.progress.extra_starts, 'chunk')} begun again.",
+            advice="The workers' log says why. Nothing is lost; a replacement every 2,000 chunks is planned.",
+        )
+
+
+def _worst(what: str, found: Sequence[Finding]) -> Iterator[Finding]:
+    """Yield the first `_TOLD`, and how many more there are."""
+    yield from found[:_TOLD]
+    if len(found) > _TOLD:
+        yield Finding(kind=found[0].kind, sentence=f"{counted(len(found) - _TOLD, what)}: --json names all.")

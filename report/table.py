@@ -1,0 +1,13 @@
+"""Tables for a terminal: readable in black and white and at 80 columns."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+
+def plain_table(*headings: str) -> Table:
+    """Return a table: names in its first column, which may be folded, and figures in the others, which may not."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if place else "left", no_wrap=place > 0, overflow="fold")
+    return table
