@@ -20,7 +20,7 @@ ifneq ($(wildcard ../shared/weights),)
 export NIGHTLABEL_WEIGHTS_DIR ?= $(abspath ../shared/weights)
 endif
 
-.PHONY: run test bench lint format clean help
+.PHONY: run test bench lint format clean help browser
 
 help:
 	@sed -n '1,/^$$/p' Makefile | sed 's/^# \{0,1\}//'
@@ -31,7 +31,7 @@ ifndef PHOTOS
 endif
 	$(BIN)/nightlabel run "$(PHOTOS)"
 
-test: $(INSTALLED_DEV)
+test: $(INSTALLED_DEV) browser
 	$(BIN)/pytest $(ARGS)
 
 bench: $(INSTALLED_DEV) $(INSTALLED_PEERS)
@@ -56,6 +56,14 @@ $(INSTALLED): pyproject.toml | $(BIN)/python
 $(INSTALLED_DEV): pyproject.toml | $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
+
+# The HTML report is looked at in a real browser, which only root can install; without one its tests are skipped, or fail
+# in CI. dpkg wants the sbin folders.
+browser:
+	@command -v chromium > /dev/null && command -v chromedriver > /dev/null \
+		|| { [ "$$(id -u)" = 0 ] && export PATH="$$PATH:/usr/sbin:/sbin" && apt-get update -qq \
+			&& apt-get install -qq -y --no-install-recommends chromium chromium-driver > /dev/null; } \
+		|| echo "No Chromium here, and none can be installed: apt-get install chromium chromium-driver"
 
 # The peers' own packages, beside the project's torch.
 $(INSTALLED_PEERS): benchmarks/peers/requirements.txt $(INSTALLED)

@@ -8,13 +8,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import agreement, beside_peers, growth, page, producer, profile, runs, shapes, single, soak
+from benchmarks import agreement, beside_peers, growth, morning, page, producer, profile, runs, shapes, single, soak
 from worker.engines.openvino import cpu_has_bf16
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SECTIONS = ("agreement", "peers", "large", "settings", "single", "profile", "producer", "growth")
+SECTIONS = ("agreement", "peers", "large", "settings", "single", "profile", "producer", "growth", "morning")
 #: An hour each: only measured when named.
 SOAKS = ("soak", "requests")
 
@@ -68,6 +68,8 @@ def _measure_tables(chosen: Sequence[str], arguments: argparse.Namespace) -> Non
         page.write(f"producer on {where}", producer.measure(arguments.weights, arguments.files, url))
     if "growth" in chosen:
         page.write(f"growth on {where}", growth.table(growth.run(arguments.rows, 2, url)))
+    if "morning" in chosen:
+        page.write(f"morning on {where}", morning.measure(min(arguments.rows, 1_000_000), url))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from hashlib import blake2b
 
 import worker.labelling
 from common.settings import load_settings
@@ -12,7 +13,7 @@ LABELS = [f"label {number}" for number in range(1000)]
 
 
 class NullLabeller:
-    """Answers like a `Labeller`, unread and undecoded: labels in no order, as an index meets them in real life."""
+    """Answers like a `Labeller`, unread and undecoded: labels and contents in no order, as indexes really meet them."""
 
     def __init__(self, *_: object) -> None:
         pass
@@ -30,6 +31,7 @@ class NullLabeller:
                 read_ms=1.0,
                 decode_ms=3.0,
                 infer_ms=5.0,
+                content=blake2b(image.path.encode(), digest_size=16).hexdigest(),
                 **_version(image.path),
             )
             for image in images

@@ -18,9 +18,9 @@ from nightlabel.manifest_writer import ManifestWriter
 from nightlabel.run import everything, private_folder
 from producer.enqueue import write_manifest
 from producer.scan import ScanCounts, find_roots, sample, scan
-from report.terminal import duration
+from report.words import duration
 from storage.database import Database
-from storage.figures import chunk_timings, mean_stages, worker_samples
+from storage.figures import chunk_times, mean_stages, worker_samples
 from storage.records import ImageRef, shown
 from storage.runs import open_run, progress
 from storage.schema import ensure_schema
@@ -238,7 +238,7 @@ def _system_speed(database: Database, run: Run, workers: int) -> SystemSpeed:
     images: dict[str, int] = defaultdict(int)
     first: dict[str, datetime] = {}
     last: dict[str, datetime] = {}
-    for chunk in chunk_timings(database, run.id):
+    for chunk in chunk_times(database, run.id):
         images[chunk.worker] += chunk.images
         first.setdefault(chunk.worker, chunk.started_at)
         last[chunk.worker] = chunk.done_at

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
 import sys
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
-from common.errors import INTERRUPTED_EXIT_STATUS, ArchiveError, DatabaseError, NightlabelError
+from common.errors import INTERRUPTED_EXIT_STATUS, ArchiveError, NightlabelError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
     from common.settings import Settings
     from nightlabel.manifest_writer import ManifestWriter
-    from report.night import NightFigures
     from storage.database import Database
     from storage.records import Run
 
@@ -82,6 +83,7 @@ MemoryLimit = Annotated[
     typer.Option("--memory-limit", metavar="MB", help="Memory of each worker process. [NIGHTLABEL_MEMORY_LIMIT_MB]"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
+Html = Annotated[Path | None, typer.Option(metavar="FILE", help="Write one HTML file, with charts and pictures.")]
 
 
 def main() -> None:
@@ -103,8 +105,11 @@ def _guarded(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(error.exit_status) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED_EXIT_STATUS) from None
-        except BrokenPipeError:  # `nightlabel models | head`
-            sys.stderr.close()
+        except BrokenPipeError:  # `nightlabel export | head`
+            # Python writes once more what is left, and where that fails the status is 120.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            for stream in (sys.stdout, sys.stderr):
+                os.dup2(nowhere, stream.fileno())
             raise typer.Exit(0) from None
 
     return guarded
@@ -261,22 +266,107 @@ def retry(
 @app.command()
 @_guarded
 def report(
-    run_id: Annotated[int | None, typer.Option("--run", metavar="ID", help="Which run; the newest by itself.")] = None,
+    run_ids: Annotated[
+        list[int] | None, typer.Option("--run", metavar="ID", help="Which run, or runs to compare; else the newest.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="All runs begun since: 2026-11-24, 2026-11-24T22:00 (not UTC), or 12h ago."),
+    ] = None,
+    html: Html = None,
     as_json: AsJson = False,
     db: Db = None,
 ) -> None:
-    """Show what the night was like.
+    """Show what the night was like: labels, speed, steadiness, what went wrong, what to do. Or compare several runs.
 
-    Example: nightlabel report --json
+    Example: nightlabel report --html night.html
     """
-    from storage.runs import get_run, newest_run
+    settings = _settings(database_url=db)
+    from nightlabel.output import Output
+    from nightlabel.report import find_runs, show_run, show_runs
 
-    database = _existing_database(_settings(database_url=db))
-    found = newest_run(database) if run_id is None else get_run(database, run_id)
-    if found is None:
-        which = "no run" if run_id is None else f"no run {run_id}"
-        raise DatabaseError(f"There is {which} in {database.shown}. `nightlabel run PATH` makes one.")
-    _print_report(database, found, as_json=as_json)
+    database = _existing_database(settings)
+    runs = find_runs(database, run_ids or [], since)
+    output = Output(console=_console(), html=html, as_json=as_json)
+    if since or len(runs) > 1:
+        show_runs(database, runs, output)
+    else:
+        show_run(database, runs[0], settings, output)
+
+
+@app.command()
+@_guarded
+def compare(
+    paths: Paths,
+    models: Annotated[
+        str, typer.Option(metavar="NAMES", help="Models, parted by commas.")
+    ] = "resnet18,mobilenet_v2,efficientnet_b0,shufflenet_v2_x1_0",
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="The right labels: columns `file`, and `label` or `class_index`. Takes these images alone, and neither"
+            " --include nor --exclude.",
+        ),
+    ] = None,
+    duration: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Then ask each for one image an interval for so long, as in 1h.")
+    ] = None,
+    interval: Annotated[str, typer.Option(metavar="TIME", help="Between two such requests.")] = "2s",
+    html: Html = None,
+    as_json: AsJson = False,
+    precision: Precision = None,
+    include: Include = None,
+    exclude: Exclude = None,
+) -> None:
+    """Measure models side by side on these images: right, fast, small, steady; and say which to choose.
+
+    Example: nightlabel compare ~/Pictures --models resnet18,mobilenet_v2
+    """
+    settings = _settings(precision=precision, include=include, exclude=exclude)
+    from common.whole_file import check_writable
+    from nightlabel.compare import compare as measure
+    from nightlabel.compare import show
+    from nightlabel.output import Output
+    from nightlabel.truth import Truth
+    from worker.measure import Assignment
+
+    assignment = Assignment(
+        duration_s=_seconds("--duration", duration) if duration else 0.0, interval_s=_seconds("--interval", interval)
+    )
+    if html:
+        check_writable(html)
+    compared = measure(
+        settings,
+        paths,
+        [name.strip() for name in models.split(",") if name.strip()],
+        lambda line: typer.echo(line, err=True),
+        truth=Truth(truth) if truth else None,
+        assignment=assignment,
+    )
+    show(compared, Output(console=_console(), html=html, as_json=as_json))
+    if not compared.is_complete:
+        raise typer.Exit(INTERRUPTED_EXIT_STATUS)
+
+
+@app.command()
+@_guarded
+def export(
+    form: Annotated[str, typer.Option("--format", metavar="csv|jsonl|parquet")] = "csv",
+    where: Annotated[
+        str | None, typer.Option(metavar="SQL", help="Only these, as in \"label_1 = 'tabby' and score_1 >= 0.8\".")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Instead of standard output.")] = None,
+    db: Db = None,
+) -> None:
+    """Write the results to a file for other programs, as a stream: all of them, or those that a condition holds for.
+
+    Example: nightlabel export --format parquet --output labels.parquet
+    """
+    from nightlabel.export import export as write
+
+    rows = write(_existing_database(_settings(database_url=db)), form, where, output)
+    typer.echo(f"{rows:,} rows.", err=True)
 
 
 @app.command()
@@ -509,9 +599,12 @@ def _follow(
 
 
 def _finish(database: Database, run: Run) -> None:
+    from report.night import night_figures
+    from report.terminal import print_report
     from storage.runs import get_run
 
-    night = _print_report(database, get_run(database, run.id) or run, as_json=False)
+    night = night_figures(database, get_run(database, run.id) or run)
+    print_report(night, _console())
     typer.echo()
     if night.progress.failed:
         typer.echo(_list_failures(database, run))
@@ -521,17 +614,16 @@ def _finish(database: Database, run: Run) -> None:
 def _list_failures(database: Database, run: Run) -> str:
     query = f"select path, error_kind, error from results where run_id = {run.id} and status = 'failed'"  # noqa: S608 - shown, not run
     client = "sqlite3 {}" if database.is_sqlite else "psql {} -c"
-    return f'What failed:   {client.format(shlex.quote(database.shown))} "{query}"\nTry it again:  nightlabel retry'
+    return f'What failed:  {client.format(shlex.quote(database.shown))} "{query}"'
 
 
-def _print_report(database: Database, run: Run, *, as_json: bool) -> NightFigures:
-    from report.machine import as_json as figures_as_json
-    from report.night import night_figures
-    from report.terminal import print_report
+def _seconds(option: str, text: str) -> float:
+    from report.words import parse_duration
 
-    night = night_figures(database, run)
-    if as_json:
-        typer.echo(json.dumps(figures_as_json(night), indent=2))
-    else:
-        print_report(night, _console())
-    return night
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}.") from None
+    if seconds <= 0:
+        raise UsageError(f"{option}: it must be more than nothing.")
+    return seconds

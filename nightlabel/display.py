@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from rich.progress import BarColumn, Progress, TextColumn
 
-from report.terminal import duration
+from report.words import duration
 
 if TYPE_CHECKING:
     from types import TracebackType

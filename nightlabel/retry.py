@@ -37,9 +37,16 @@ def open_retry_runs(settings: Settings, database: Database, kinds: Sequence[str]
         failed = get_run(database, run_id)
         if failed is None:
             continue
-        resolve_recorded(failed.model, failed.engine, settings)
+        ready = resolve_recorded(failed.model, failed.engine, settings)
         filters = {"retry": [str(run_id)], "kinds": sorted(kinds)}
-        run, _ = open_run(database, failed.model, engine=failed.engine, roots=failed.roots, filters=filters)
+        run, _ = open_run(
+            database,
+            failed.model,
+            engine=failed.engine,
+            roots=failed.roots,
+            filters=filters,
+            labels=ready.categories,
+        )
 
         write = partial(write_retry_manifest, database, run, settings, failed_run=run_id, kinds=kinds)
         opened.append((run, ManifestWriter(write)))

@@ -54,7 +54,7 @@ def open_scan_run(settings: Settings, paths: Sequence[str], database: Database) 
     filters = {"include": list(settings.include), "exclude": list(settings.exclude)}
     if settings.relabel:
         filters["relabel"] = ["yes"]
-    return open_run(database, ready.model, engine=ready.engine, roots=roots, filters=filters)
+    return open_run(database, ready.model, engine=ready.engine, roots=roots, filters=filters, labels=ready.categories)
 
 
 def quantise_on(settings: Settings, paths: Sequence[str], *, anew: bool = False) -> Quantised:

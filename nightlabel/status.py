@@ -14,7 +14,7 @@ from rich.text import Text
 
 from common.errors import BrokerError, DatabaseBusyError
 from nightlabel.follower import FOLLOWER_SILENCE, has_ended
-from report.terminal import duration
+from report.words import duration
 from storage.figures import failures_by_kind, pace, recent_workers
 from storage.records import shown
 from storage.runs import newest_run, progress, unfinished_runs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import re
@@ -69,10 +70,28 @@ def test_the_report_at_the_end_counts_what_the_tables_hold(nightlabel: Nightlabe
         "ok": 125,
         "failed": 0,
         "missing": 0,
+        "taken_over": 0,
         "already_labelled": 0,
         "not_images": 1,  # truth.csv
     }
     assert sum(worker["images"] for worker in figures["workers"]) == 125
+
+
+def test_workers_leave_what_the_report_needs(nightlabel: Nightlabel, archive: Callable[[int], Path]) -> None:
+    folder = archive(20)
+    shutil.copyfile(folder / "000" / "00003.jpg", folder / "copy.jpg")
+
+    assert nightlabel("run", folder, "--workers", "1").returncode == 0
+
+    labelling, main = nightlabel.sql("select worker, rss_bytes > 1e7, cpu_s > 0 from samples order by worker desc")
+    assert labelling[0] == f"{main[0]}/1"
+    assert labelling[1:] == main[1:] == (1, 1)
+    assert nightlabel.sql("select count(*) from categories") == [(1000,)]
+    with (folder / "copy.jpg").open("rb") as file:
+        content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    assert nightlabel.sql(f"select count(*) from results where content = '{content}'") == [(2,)]
+    report = json.loads(nightlabel("report", "--json").stdout)
+    assert report["outcomes"]["duplicates"]["largest"] == [[content, 2]]
 
 
 def test_progress_is_plain_lines_where_there_is_no_terminal(nightlabel: Nightlabel, photos: Path) -> None:
@@ -107,12 +126,15 @@ def test_relabel_labels_everything_again(nightlabel: Nightlabel, archive: Callab
 
     assert "10: 10 labelled" in done.stdout
     assert nightlabel.sql("select count(*), min(run_id) from results") == [(10, 2)]
+    first = nightlabel("report", "--run", "1")
+    assert first.returncode == 0, first.stderr
+    assert "A later run has labelled 10 images of this one again." in first.stdout
 
 
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(
     nightlabel: Nightlabel, archive: Callable[[int], Path]
 ) -> None:
-    folder = archive(500)
+    folder = archive(300)
     first = nightlabel.start("run", folder)
     nightlabel.wait_for("select count(*) from outcomes", 40)
     processes = psutil.Process(first.pid).children(recursive=True)
@@ -125,19 +147,19 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(
     assert "Traceback" not in errors
     assert not psutil.wait_procs(processes, timeout=5)[1]
     labelled = nightlabel.sql("select count(*) from outcomes")[0][0]
-    assert 0 < labelled < 500
+    assert 0 < labelled < 300
 
     again = nightlabel("run", folder)
 
     assert again.returncode == 0, again.stderr
     assert "Going on with" in again.stderr
-    _one_outcome_each(nightlabel, 500)
+    _one_outcome_each(nightlabel, 300)
     assert nightlabel.sql("select count(*) from runs") == [(1,)]
 
 
 def test_a_killed_worker_costs_no_image(nightlabel: Nightlabel, archive: Callable[[int], Path]) -> None:
     """SIGKILL to the whole worker in mid-run: another one starts, and the run ends as if nothing had been."""
-    process = nightlabel.start("run", archive(400))
+    process = nightlabel.start("run", archive(200))
     nightlabel.wait_for("select count(*) from outcomes", 60)
     (main,) = _children(process)
     labelling = main.children()
@@ -149,26 +171,26 @@ def test_a_killed_worker_costs_no_image(nightlabel: Nightlabel, archive: Callabl
     assert not gone  # the kernel killed them with their parent
     assert process.returncode == 0, errors
     assert "starting it again" in errors
-    _one_outcome_each(nightlabel, 400)
+    _one_outcome_each(nightlabel, 200)
     assert nightlabel.sql("select count(*) from results where status != 'ok'") == [(0,)]
-    assert "400: 400 labelled, 0 failed" in output
+    assert "200: 200 labelled, 0 failed" in output
 
 
 def test_a_killed_child_costs_no_image(nightlabel: Nightlabel, archive: Callable[[int], Path]) -> None:
     """SIGKILL to one labelling process in mid-inference: its chunk is labelled by another."""
-    process = nightlabel.start("run", archive(400))
+    process = nightlabel.start("run", archive(200))
     nightlabel.wait_for("select count(*) from outcomes", 60)
 
     _children(process, of_worker=True)[0].kill()
     _, errors = process.communicate(timeout=240)
 
     assert process.returncode == 0, errors
-    _one_outcome_each(nightlabel, 400)
+    _one_outcome_each(nightlabel, 200)
     assert nightlabel.sql("select count(*) from results where status != 'ok'") == [(0,)]
 
 
 def test_a_run_that_is_killed_leaves_no_process_behind(nightlabel: Nightlabel, archive: Callable[[int], Path]) -> None:
-    process = nightlabel.start("run", archive(400))
+    process = nightlabel.start("run", archive(200))
     nightlabel.wait_for("select count(*) from outcomes", 10)
     processes = psutil.Process(process.pid).children(recursive=True)
 
@@ -179,7 +201,7 @@ def test_a_run_that_is_killed_leaves_no_process_behind(nightlabel: Nightlabel, a
 
 
 def test_a_redis_that_is_killed_is_started_again(nightlabel: Nightlabel, archive: Callable[[int], Path]) -> None:
-    process = nightlabel.start("run", archive(300))
+    process = nightlabel.start("run", archive(200))
     nightlabel.wait_for("select count(*) from outcomes", 20)
     (server,) = [child for child in psutil.Process(process.pid).children() if "redis-server" in child.name()]
 
@@ -188,20 +210,20 @@ def test_a_redis_that_is_killed_is_started_again(nightlabel: Nightlabel, archive
 
     assert process.returncode == 0, errors
     assert "The private Redis ended; starting it again" in errors
-    _one_outcome_each(nightlabel, 300)
+    _one_outcome_each(nightlabel, 200)
 
 
 def test_a_file_that_vanishes_in_mid_run_fails_alone(nightlabel: Nightlabel, archive: Callable[[int], Path]) -> None:
-    folder = archive(300)
+    folder = archive(200)
     process = nightlabel.start("run", folder)
-    nightlabel.wait_for("select count(*) from manifest", 300)
+    nightlabel.wait_for("select count(*) from manifest", 200)
 
-    (folder / "005" / "00299.jpg").unlink()
+    (folder / "003" / "00199.jpg").unlink()
     output, errors = process.communicate(timeout=240)
 
     assert process.returncode == 0, errors
     assert nightlabel.sql("select path, error_kind from results where status = 'failed'") == [
-        (str(folder / "005" / "00299.jpg"), "vanished")
+        (str(folder / "003" / "00199.jpg"), "vanished")
     ]
     assert "vanished" in output
 

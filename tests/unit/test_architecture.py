@@ -49,9 +49,13 @@ def test_a_worker_forks_before_any_engine_is_imported() -> None:
     assert imported_with("worker.service") & ENGINES == set()
 
 
-@pytest.mark.parametrize("module", ["producer.enqueue", "producer.publish", "broker.message", "report.night"])
+@pytest.mark.parametrize("module", ["producer.enqueue", "producer.publish", "broker.message"])
 def test_what_needs_no_pixels_imports_no_engine(module: str) -> None:
     assert imported_with(module) & {*ENGINES, "PIL"} == set()
+
+
+def test_the_report_imports_neither_engine_nor_what_only_its_page_needs() -> None:
+    assert imported_with("report.terminal") & {*(ENGINES - {"numpy"}), "PIL", "plotly", "jinja2", "scipy"} == set()
 
 
 def test_a_worker_checks_the_schema_without_the_migrations_library() -> None:

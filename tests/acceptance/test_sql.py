@@ -1,0 +1,305 @@
+"""The questions in `docs/sql.md`: each answers, on SQLite and on Postgres, what the tables hold."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import update
+
+from common.settings import load_settings
+from storage.database import Database
+from storage.manifest import add_images, take_waiting
+from storage.outcomes import store
+from storage.records import ImageRef
+from storage.runs import open_run
+from storage.schema import ensure_schema
+from storage.tables import outcomes
+from tests.conftest import ROOT
+from tests.unit.storage.nights import MODEL, begin, failure, sample, success
+from worker.catalogue import find_entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from storage.records import ChunkImage, Model, Outcome, Run
+    from tests.servers import PostgresServer
+
+PAGE = (ROOT / "docs" / "sql.md").read_text()
+#: Each query by the sentence above it.
+QUERIES = {
+    match[1]: match[2] for match in re.finditer(r"^(\S[^\n]*):\n\n```sql\n(.*?)```", PAGE, re.MULTILINE | re.DOTALL)
+}
+#: With what the page has a session on Postgres begin, and how one may be set before.
+BEGINNING = re.findall(r"`(set [^`]+);`", PAGE)
+ELSEWHERE = ("set time zone 'Pacific/Auckland'", "set datestyle to 'SQL, DMY'")
+#: The ranges of the page's table, in words, by what is in them.
+RANGES = {match[1]: match[2].split(", ") for match in re.finditer(r"^\| (\w+) \| (\d[^|]*) \|$", PAGE, re.MULTILINE)}
+#: Of each range: the label before it, its first and its last one, and the label after it.
+EDGES = {
+    "dogs": [("sea lion", "Chihuahua", "Mexican hairless", "timber wolf")],
+    "cats": [("grey fox", "tabby", "Egyptian cat", "cougar")],
+    "birds": [
+        ("stingray", "cock", "great grey owl", "European fire salamander"),
+        ("centipede", "black grouse", "black swan", "tusker"),
+        ("isopod", "white stork", "albatross", "grey whale"),
+    ],
+    "insects": [("meerkat", "tiger beetle", "lycaenid", "starfish")],
+    "fruit": [("mushroom", "Granny Smith", "pomegranate", "hay")],
+    "mushrooms": [("cardoon", "mushroom", "mushroom", "Granny Smith"), ("buckeye", "coral fungus", "bolete", "ear")],
+}
+
+Labels = tuple[tuple[str, float], ...]
+#: Path, the file's year, ResNet-18's labels, and MobileNetV2's one.
+NIGHT: tuple[tuple[str, int, Labels, str], ...] = (
+    ("/p/dogs/sure.jpg", 2023, (("Chihuahua", 0.9), ("pug", 0.05), ("toy terrier", 0.01)), "Chihuahua"),
+    ("/p/dogs/unsure.jpg", 2023, (("Chihuahua", 0.25), ("pug", 0.2), ("toy terrier", 0.1)), "pug"),
+    ("/p/dogs/bald.jpg", 2024, (("Mexican hairless", 0.85),), "Mexican hairless"),
+    ("/p/wild/wolf.jpg", 2023, (("timber wolf", 0.9),), "timber wolf"),
+    ("/p/wild/sea.jpg", 2023, (("sea lion", 0.9),), "sea lion"),
+    ("/p/cats/both.jpg", 2024, (("tabby", 0.6), ("tiger cat", 0.3), ("lynx", 0.05)), "Egyptian cat"),
+    ("/p/cats/copy.jpg", 2024, (("tabby", 0.5), ("lynx", 0.3), ("pug", 0.05)), "tabby"),
+    ("/p/cats/again.jpg", 2024, (("tabby", 0.5), ("lynx", 0.3), ("pug", 0.05)), "tabby"),
+    ("/p/large.jpg", 2024, (("castle", 0.7), ("tabby", 0.1)), "castle"),
+)
+YEARS = {path: year for path, year, *_ in NIGHT}
+RESNET = {path: labels for path, _, labels, _ in NIGHT}
+#: In bf16, ResNet-18 differs in one image.
+RESNET_BF16: dict[str, Labels] = RESNET | {"/p/wild/wolf.jpg": (("white wolf", 0.6),)}
+MOBILENET: dict[str, Labels] = {path: ((label, 0.8),) for path, _, _, label in NIGHT}
+FAILURES = {"/p/broken/1.jpg": "truncated", "/p/broken/2.jpg": "truncated", "/p/gone.jpg": "vanished"}
+FACTS: dict[str, dict[str, Any]] = {
+    "/p/cats/copy.jpg": {"content": "c" * 32},
+    "/p/cats/again.jpg": {"content": "c" * 32},
+    "/p/dogs/sure.jpg": {"width": 480, "height": 640},
+    "/p/large.jpg": {"width": 3000, "height": 4000, "decode_ms": 900.0},
+}
+#: Two chunks for each model.
+CHUNK_IMAGES = 6
+#: When the newest run labelled its first chunk. The second came an hour later: in UTC, on another day.
+EVENING = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def night_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Name an empty database for all tests here, on SQLite and on Postgres."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path_factory.mktemp('sql') / 'night.db'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    with server.lend_database() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def night(night_url: str, cache_dir: Path) -> Iterator[Database]:
+    """A database that two models have filled, one of them in two precisions. It is planted once, and only read.
+
+    Of the newest run that labelled anything, a file has changed since, and one is new. The run after it found nothing.
+    """
+    categories = find_entry("resnet18", cache_dir).categories
+    with closing(Database(load_settings(database_url=night_url).database_url)) as database:
+        ensure_schema(database)
+        for days, model, labels_of in (
+            (2, replace(MODEL, architecture="mobilenet_v2"), MOBILENET),
+            (1, replace(MODEL, precision="bf16"), RESNET_BF16),
+        ):
+            _label(database, _open(database, model, "/p", categories), labels_of, EVENING - timedelta(days=days))
+        newest = _open(database, MODEL, "/p", categories)
+        _label(database, newest, RESNET, EVENING)
+        later = [_ref("/p/cats/both.jpg", size=2000), _ref("/p/late.jpg")]
+        add_images(database, newest, later, chunk_size=CHUNK_IMAGES, relabel=False)
+        _open(database, MODEL, "/empty", categories)
+        yield database
+
+
+def _open(database: Database, model: Model, root: str, categories: Sequence[str]) -> Run:
+    run, _ = open_run(database, model, engine="openvino", roots=[root], filters={}, labels=categories)
+    return run
+
+
+def _ref(path: str, *, size: int = 1000) -> ImageRef:
+    """Return a file of its year's last evening: further east, the next year has begun."""
+    modified_at = datetime(YEARS.get(path, 2020), 12, 31, 18, tzinfo=UTC)
+    return ImageRef(path, size, int(modified_at.timestamp()) * 10**9)
+
+
+def _label(database: Database, run: Run, labels_of: Mapping[str, Labels], evening: datetime) -> None:
+    refs = [_ref(path) for path in (*YEARS, *FAILURES)]
+    add_images(database, run, refs, chunk_size=CHUNK_IMAGES, relabel=False)
+    for number, chunk in enumerate(take_waiting(database, run.id, len(refs))):
+        worker = f"nas/{number + 1}"
+        results = [_outcome(image, labels_of) for image in chunk.images]
+        assert store(database, run, begin(database, chunk, worker), results, sample(worker))
+        with database.write() as connection:
+            of_chunk = update(outcomes).where(outcomes.c.chunk_id == chunk.id)
+            connection.execute(of_chunk.values(labelled_at=evening + timedelta(hours=number)))
+
+
+def _outcome(image: ChunkImage, labels_of: Mapping[str, Labels]) -> Outcome:
+    path, ref = image.path, _ref(image.path)
+    if path in FAILURES:
+        return failure(image.image_id, FAILURES[path])
+    facts: dict[str, Any] = {
+        "labels": labels_of[path],
+        "size": ref.size,
+        "mtime_ns": ref.mtime_ns,
+        "content": blake2b(path.encode(), digest_size=16).hexdigest(),
+    }
+    return success(image.image_id, **facts | FACTS.get(path, {}))
+
+
+def answer(database: Database, question: str) -> list[tuple[Any, ...]]:
+    """Ask as the page says, in a session that was set otherwise before."""
+    with database.read() as connection:
+        if not database.is_sqlite:
+            for setting in (*ELSEWHERE, *BEGINNING):
+                connection.exec_driver_sql(setting)
+        return [tuple(row) for row in connection.exec_driver_sql(QUERIES[question].replace("%", "%%"))]
+
+
+def test_there_are_a_dozen_questions() -> None:
+    assert len(QUERIES) >= 12
+
+
+def test_every_statement_of_the_page_is_asked_here() -> None:
+    assert PAGE.count("```sql") == len(QUERIES)
+
+
+@pytest.mark.parametrize("question", QUERIES)
+def test_every_question_is_answered(night: Database, question: str) -> None:
+    assert answer(night, question)
+
+
+def test_what_is_akin_is_where_the_page_says(cache_dir: Path) -> None:
+    labels = find_entry("resnet18", cache_dir).categories
+
+    assert {kind: [_edges(labels, words) for words in ranges] for kind, ranges in RANGES.items()} == EDGES
+
+
+def _edges(labels: Sequence[str], words: str) -> tuple[str, str, str, str]:
+    """Return the labels at both edges of a range such as `151 to 268`, or of a single number."""
+    numbers = [int(number) for number in words.split(" to ")]
+    first, last = numbers[0], numbers[-1]
+    return labels[first - 1], labels[first], labels[last], labels[last + 1]
+
+
+def test_dogs_are_found_by_their_place_among_the_categories(night: Database) -> None:
+    """From the first to the last, and neither of their neighbours."""
+    assert answer(night, "All dogs, with at least 80 %") == [
+        ("/p/dogs/sure.jpg", "Chihuahua", 0.9),
+        ("/p/dogs/bald.jpg", "Mexican hairless", 0.85),
+        ("/p/dogs/unsure.jpg", "pug", 0.8),
+    ]
+
+
+def test_labels_are_counted(night: Database) -> None:
+    """Each model's by themselves: MobileNetV2's, ResNet-18's in bf16, and in fp32."""
+    found = answer(night, "How many images have which label, as each model sees them")
+    assert sorted(found[:2]) == [(2, "tabby", 3, pytest.approx(1.6 / 3)), (3, "tabby", 3, pytest.approx(1.6 / 3))]
+    counts = {(model, label): images for model, label, images, _ in found}
+    assert (counts[1, "tabby"], counts[1, "Egyptian cat"], counts[1, "pug"]) == (2, 1, 1)
+    assert (counts[2, "Chihuahua"], counts[2, "white wolf"], counts[3, "timber wolf"]) == (2, 1, 1)
+    assert sum(counts.values()) == 3 * len(NIGHT)
+
+
+def test_one_label_among_three(night: Database) -> None:
+    assert answer(night, "One label among the first three, and how sure the model was") == [
+        ("/p/cats/again.jpg", 1, 0.8),
+        ("/p/cats/copy.jpg", 1, 0.8),
+        ("/p/cats/both.jpg", 1, 0.6),
+        ("/p/large.jpg", 2, 0.1),
+    ]
+
+
+def test_two_things_on_one_picture(night: Database) -> None:
+    assert answer(night, "Two things on one picture") == [("/p/cats/both.jpg",)]
+
+
+def test_what_a_model_is_not_sure_of(night: Database) -> None:
+    found = answer(night, "What a model is not sure of, to be looked at by somebody")
+    assert sorted(found) == [
+        ("/p/dogs/unsure.jpg", "resnet18", precision, "Chihuahua", 0.25, "pug", 0.2) for precision in ("bf16", "fp32")
+    ]
+
+
+def test_what_was_labelled_since_a_day(night: Database) -> None:
+    """Neither the failures of that day nor what was labelled half an hour before it."""
+    found = answer(night, "What was labelled since a day, for the first time or again (put in your own day)")
+    # SQLite answers with a text, Postgres with a time: both begin alike.
+    assert [(*row[:-1], str(row[-1])[:16]) for row in found] == [
+        ("/p/cats/again.jpg", "resnet18", "fp32", "tabby", 0.5, "2026-11-23 00:30"),
+        ("/p/cats/copy.jpg", "resnet18", "fp32", "tabby", 0.5, "2026-11-23 00:30"),
+        ("/p/large.jpg", "resnet18", "fp32", "castle", 0.7, "2026-11-23 00:30"),
+    ]
+
+
+def test_labels_by_the_year_of_the_file(night: Database) -> None:
+    """Each image once for each label, though three models have labelled it."""
+    assert answer(night, "Labels by the year of the file, here of dogs") == [
+        ("2024", "Mexican hairless", 1),
+        ("2023", "Chihuahua", 2),
+        ("2023", "pug", 1),
+    ]
+
+
+def test_models_disagree(night: Database) -> None:
+    """So do two precisions of one; and no pair is there twice."""
+    found = answer(night, "What two models disagree on, or two precisions of one, where both are sure")
+    mobilenet, bf16, fp32 = ("mobilenet_v2", "fp32"), ("resnet18", "bf16"), ("resnet18", "fp32")
+    assert sorted(found) == [
+        ("/p/cats/both.jpg", *mobilenet, "Egyptian cat", *bf16, "tabby"),
+        ("/p/cats/both.jpg", *mobilenet, "Egyptian cat", *fp32, "tabby"),
+        ("/p/wild/wolf.jpg", *mobilenet, "timber wolf", *bf16, "white wolf"),
+        ("/p/wild/wolf.jpg", *bf16, "white wolf", *fp32, "timber wolf"),
+    ]
+
+
+def test_failures_by_folder(night: Database) -> None:
+    assert answer(night, "Failures by folder") == [("/p/broken/", "truncated", 2), ("/p/", "vanished", 1)]
+
+
+def test_what_failed(night: Database) -> None:
+    assert answer(night, "What failed, and why") == [
+        ("/p/broken/1.jpg", "truncated", "it is truncated"),
+        ("/p/broken/2.jpg", "truncated", "it is truncated"),
+        ("/p/gone.jpg", "vanished", "it is vanished"),
+    ]
+
+
+def test_the_slowest_image_is_first(night: Database) -> None:
+    assert {row[0] for row in answer(night, "The slowest images, of those that took over a tenth of a second")} == {
+        "/p/large.jpg"
+    }
+
+
+def test_what_has_no_outcome_yet(night: Database) -> None:
+    """What is new, and what has changed since it was labelled: its old outcome does not count."""
+    found = answer(night, "Images of the newest run that have no outcome yet")
+    assert sorted(found) == [("/p/cats/both.jpg",), ("/p/late.jpg",)]
+
+
+def test_copies_are_found(night: Database) -> None:
+    question = "Files that are there more than once, byte by byte, and what the copies take"
+    assert answer(night, question) == [("/p/cats/copy.jpg", 2, 1000)]
+
+
+def test_large_pictures_in_portrait(night: Database) -> None:
+    assert answer(night, "Large pictures in portrait") == [("/p/large.jpg", 12_000_000)]
+
+
+def test_how_each_worker_did(night: Database) -> None:
+    """In the newest run alone: both workers have labelled in the others too."""
+    found = answer(night, "How each worker did in the newest run that labelled anything")
+    assert found == [("nas/1", 6, 3.0, 9.0), ("nas/2", 6, 302.0, 9.0)]
+
+
+def test_the_speed_by_hour(night: Database) -> None:
+    """In the newest run alone: the others labelled on the days before."""
+    assert answer(night, "The speed by hour in that run") == [("2026-11-22 23", 6), ("2026-11-23 00", 6)]
