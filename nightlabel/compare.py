@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from broker.process import die_with_parent
 from common.errors import ArchiveError, ModelError, NightlabelError, UsageError
 from common.settings import ENV_PREFIX, RANDOM_WEIGHTS, as_environment
 from nightlabel.run import SAMPLE_S, quantise_on
@@ -306,16 +305,16 @@ def _measure_apart(settings: Settings, assignment: Assignment) -> Measured:
 
     """
     inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith(ENV_PREFIX)}
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own command line
         # -P: a folder called `worker` in the current folder must not stand in for ours.
-        [sys.executable, "-P", "-m", "worker.measure"],
+        [sys.executable, "-P", "-m", "worker.measure", str(os.getpid())],
         input=json.dumps(asdict(assignment)),
         capture_output=True,
         encoding="utf-8",
         errors="replace",
         env=inherited | as_environment(settings),
+        # No `preexec_fn`: for one, Python forks, and a Ctrl-C that comes in one of its hooks meanwhile is lost.
         check=False,
-        preexec_fn=partial(die_with_parent, os.getpid()),  # one system call, nothing that could wait for a lock
     )
     if done.returncode == 0:
         return measured_from(json.loads(done.stdout))

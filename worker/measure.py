@@ -1,8 +1,9 @@
 """Measure one model alone: how fast it starts and answers, what it holds, and how it stands a long time.
 
-Run as a process of its own, `python -P -m worker.measure`, so that no other model's memory or threads count. It reads
-an `Assignment` as JSON from its standard input and writes a `Measured` to its standard output; the settings are its
-environment. Where it cannot, it ends with the error's exit status and a sentence on standard error.
+Run as a process of its own, `python -P -m worker.measure PARENT`, so that no other model's memory or threads count: it
+ends with its parent, whose process id it is given. It reads an `Assignment` as JSON from its standard input and writes
+a `Measured` to its standard output; the settings are its environment. Where it cannot, it ends with the error's exit
+status and a sentence on standard error.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import psutil
 
+from broker.process import die_with_parent
 from common.errors import ArchiveError, NightlabelError
 from common.settings import load_settings
 from storage.records import ChunkImage
@@ -262,4 +264,5 @@ def _in_a_line(error: Exception) -> str:
 
 
 if __name__ == "__main__":
+    die_with_parent(int(sys.argv[1]))
     sys.exit(main())

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from importlib import resources
 from importlib.util import find_spec
@@ -35,9 +37,6 @@ if TYPE_CHECKING:
 #: So little that a model is measured in a moment.
 SHORT = Assignment(latency_requests=1, throughput_s=0.1)
 PHOTOS = 10
-
-#: Newer Pythons warn of a fork beside other threads; what is done after it here waits for none of them.
-pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
 
 def nowhere(folder: Path) -> dict[str, str]:
@@ -170,6 +169,23 @@ def test_an_interrupted_command_shows_what_is_complete(nightlabel: Nightlabel, t
     assert document["complete"] is False
     (model,) = document["models"]
     assert (model["model"], model["random_weights"], model["top1"] > 0) == ("resnet18", False, True)
+
+
+def test_a_process_is_started_without_a_fork_in_whose_hooks_an_interrupt_would_be_lost() -> None:
+    code = """
+import os
+from common.errors import ModelError
+from common.settings import load_settings
+from nightlabel.compare import USUAL, _measure_apart
+forks = []
+os.register_at_fork(before=lambda: forks.append("forked"))
+try:
+    _measure_apart(load_settings(model="resnet19"), USUAL)
+except ModelError as error:
+    print(forks, error)
+"""
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("[] There is no model 'resnet19'.")
 
 
 def test_an_interrupt_before_anything_is_measured_is_one(settings: Settings, three: Path) -> None:

@@ -219,7 +219,7 @@ def test_an_error_is_a_status_and_a_sentence(settings: Settings, tmp_path: Path)
         shutil.copy(catalogue, tmp_path)
     own = settings.model_copy(update={"precision": "int8", "engine": "openvino", "cache_dir": tmp_path})
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "worker.measure"],
+        [sys.executable, "-P", "-m", "worker.measure", str(os.getpid())],
         input=json.dumps(asdict(replace(Assignment(), paths=["1.jpg"]))),
         env=os.environ | as_environment(own),
         capture_output=True,
