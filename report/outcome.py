@@ -70,7 +70,7 @@ class OutcomeCounter:
     def add(self, page: OutcomePage) -> None:
         self.images += len(page.chunk_id)
         given = np.array(page.score, np.float64)  # None becomes NaN
-        labels = np.array([self._places[label] for label in page.label])
+        labels = np.fromiter(map(self._places.__getitem__, page.label), np.intp, len(page.label))
         self._counts = _add(self._counts, np.bincount(labels))
         self._scores = _add(self._scores, np.bincount(labels, np.nan_to_num(given)))
         scores = given[~np.isnan(given)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, literal_column, select
 
 from storage.manifest import path_of
 from storage.records import (
@@ -58,7 +58,18 @@ def chunk_times(database: Database, run_id: int) -> list[ChunkTime]:
 def outcome_pages(database: Database, run_id: int) -> Iterator[OutcomePage]:
     """Yield, page by page and in no particular order, what the report asks of each of the run's images."""
     names = ("chunk_id", *(f"{stage}_ms" for stage in STAGES), "score_1", "label_1")
-    query = select(*(outcomes.c[name] for name in names)).where(outcomes.c.run_id == run_id)
+    query = select(*(outcomes.c[name] for name in names))
+    if database.is_sqlite:
+        # A run's rows lie together: to read all from its first to its last takes two thirds of the time of looking each
+        # up from the run's index.
+        own = outcomes.alias("own")
+        first, last = (
+            select(end(literal_column("own.rowid"))).select_from(own).where(own.c.run_id == run_id).scalar_subquery()
+            for end in (func.min, func.max)
+        )
+        query = query.where(_unindexed_run(run_id), literal_column("outcomes.rowid").between(first, last))
+    else:
+        query = query.where(outcomes.c.run_id == run_id)
     for chunk_id, *stages, score, label in database.pages(query, _PAGE_ROWS):
         yield OutcomePage(chunk_id, dict(zip(STAGES, stages, strict=True)), score, label)
 
@@ -83,7 +94,7 @@ def failures_by_kind(database: Database, run_id: int) -> list[FailureCount]:
     query = (
         select(outcomes.c.error_kind, func.count().label("images"), func.min(images.c.path).label("example"))
         .join(images, images.c.id == outcomes.c.image_id)
-        .where(outcomes.c.run_id == run_id, outcomes.c.error_kind.is_not(None))
+        .where(_unindexed_run(run_id), outcomes.c.error_kind.is_not(None))
         .group_by(outcomes.c.error_kind)
         .order_by(func.count().desc(), outcomes.c.error_kind)
     )
@@ -99,7 +110,7 @@ def failed_paths(database: Database, run_id: int) -> Iterator[str]:
     query = (
         select(images.c.path)
         .join(outcomes, outcomes.c.image_id == images.c.id)
-        .where(outcomes.c.run_id == run_id, outcomes.c.error_kind.is_not(None))
+        .where(_unindexed_run(run_id), outcomes.c.error_kind.is_not(None))
     )
     with database.read() as connection:
         yield from connection.execution_options(yield_per=_PAGE_ROWS).execute(query).scalars()
@@ -202,6 +213,11 @@ def worker_samples(database: Database, names: Sequence[str]) -> list[WorkerSampl
 def recent_workers(database: Database, since: datetime) -> list[WorkerSample]:
     """Return the newest sample of each worker that has stored a chunk since a time."""
     return _samples(database, workers.c.seen_at >= since)
+
+
+def _unindexed_run(run_id: int) -> ColumnElement[bool]:
+    """Say that an outcome is the run's, without its index: where SQLite sees that, it looks at no better one."""
+    return outcomes.c.run_id + 0 == run_id
 
 
 def _labelled_images(
