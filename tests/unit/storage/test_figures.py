@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, insert, select, update
 
 import storage.figures
 from storage.figures import (
     chunk_times,
+    copies,
     disagreement,
     failed_paths,
     failures_by_kind,
@@ -27,7 +28,7 @@ from storage.figures import (
 )
 from storage.manifest import PublishedChunk, take_back
 from storage.outcomes import store
-from storage.records import FailureCount, Pace, ProcessSample
+from storage.records import Copies, FailureCount, Pace, ProcessSample
 from storage.tables import chunks, outcomes
 from tests.unit.storage.nights import (
     MODEL,
@@ -93,6 +94,20 @@ def test_pages_hold_every_outcome_of_the_run_once(
 def test_another_runs_outcomes_are_left_out(database: Database, run: Run) -> None:
     plant_times(database, run, [1.0, 2.0])
     assert list(outcome_pages(database, begin_run(database, root="/other").id)) == []
+
+
+def test_copies_are_the_files_of_one_run(database: Database, run: Run) -> None:
+    """What another run has labelled, with another model, is the same file once more."""
+    other = begin_run(database, replace(MODEL, architecture="mobilenet_v2"))
+    contents = {1: "a" * 32, 2: "a" * 32, 3: "b" * 32, 4: None, 5: None}
+    plant_times(database, other, [1.0] * len(contents))
+    with database.write() as connection:
+        connection.execute(update(outcomes).values(size=700))
+        for image_id, content in contents.items():
+            connection.execute(update(outcomes).where(outcomes.c.image_id == image_id).values(content=content))
+        rows = connection.execute(select(outcomes)).mappings().all()
+        connection.execute(insert(outcomes), [{**row, "run_id": run.id, "model_id": run.model_id} for row in rows])
+    assert list(copies(database, run.id)) == [Copies("a" * 32, 2, 700)]
 
 
 def test_failures_are_counted_by_kind_the_most_frequent_first(database: Database, run: Run) -> None:
