@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import insert
 
-from benchmarks.page import ROOT, Section
+from benchmarks.page import Section
+from benchmarks.questions import QUESTIONS
 from common.settings import load_settings
 from storage.database import Database
 from storage.runs import mark_scanned, newest_run, open_run
@@ -68,7 +68,7 @@ def measure(rows: int, database_url: str | None) -> Section:
             if not database.is_sqlite:
                 with database.write() as connection:
                     connection.exec_driver_sql("ANALYZE")
-            questions = {name: _ask(database, query) for name, query in _questions().items()}
+            questions = {name: _ask(database, query) for name, query in QUESTIONS.items()}
         commands = {
             "`nightlabel report --run 1`": ("report", "--run", "1"),
             "`nightlabel report --since 3650d`": ("report", "--since", "3650d"),
@@ -93,13 +93,6 @@ def measure(rows: int, database_url: str | None) -> Section:
     lines += ["", "| question of [sql.md](sql.md) | ms |", "|---|---|"]
     lines += [f"| {name} | {ms:,.0f} |" for name, ms in questions.items()]
     return Section(lines, {"rows": rows, "commands": timed, "questions_ms": questions})
-
-
-def _questions() -> dict[str, str]:
-    page = (ROOT / "docs" / "sql.md").read_text()
-    return {
-        match[1]: match[2] for match in re.finditer(r"^(\S[^\n]*):\n\n```sql\n(.*?)```", page, re.MULTILINE | re.DOTALL)
-    }
 
 
 def _ask(database: Database, query: str) -> float:

@@ -101,7 +101,7 @@ class Follower:
         """
         reconciled = False
         good_at = time.monotonic()
-        restarted_at = -1.0
+        has_restarted = False  # in the trouble that lasts
         while True:
             try:
                 self.claim()
@@ -112,7 +112,7 @@ class Follower:
                     reconciled = True
                 if self._step(until_published=until_published):
                     return
-                good_at = time.monotonic()
+                good_at, has_restarted = time.monotonic(), False
             except (BrokerError, DatabaseBusyError) as error:
                 away_s = time.monotonic() - good_at
                 if away_s > PATIENCE_S:
@@ -122,17 +122,13 @@ class Follower:
                 if isinstance(error, BrokerError):
                     if self.redis and away_s > REDIS_SILENT_S:
                         self.redis.stop()  # it hangs; the next step starts it again
-                elif self._database.is_sqlite and away_s > self._stall.limit_s and restarted_at < good_at:
-                    restarted_at = time.monotonic()
-                    self._end_transactions()
+                elif self.workers and self._database.is_sqlite and away_s > self._stall.limit_s and not has_restarted:
+                    # One that hangs in the middle of a transaction keeps everybody out of SQLite.
+                    self._display.note("A worker may be what locks it; starting the workers again.")
+                    self.workers.restart()
+                    has_restarted = True
                 self._stall.restart()
                 time.sleep(1)
-
-    def _end_transactions(self) -> None:
-        """Start the workers again: one that hangs in the middle of a transaction keeps everybody out of SQLite."""
-        if self.workers:
-            self._display.note("A worker may be what locks it; starting the workers again.")
-            self.workers.restart()
 
     def _say_trouble(self, error: NightlabelError) -> None:
         """Say what is the matter, and not every second anew."""

@@ -112,8 +112,8 @@ def failed_paths(database: Database, run_id: int) -> Iterator[str]:
         .join(outcomes, outcomes.c.image_id == images.c.id)
         .where(_unindexed_run(run_id), outcomes.c.error_kind.is_not(None))
     )
-    with database.read() as connection:
-        yield from connection.execution_options(yield_per=_PAGE_ROWS).execute(query).scalars()
+    for (paths,) in database.pages(query, _PAGE_ROWS):
+        yield from paths
 
 
 def images_in_folder(database: Database, run_id: int, folder: str) -> int:

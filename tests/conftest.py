@@ -152,8 +152,15 @@ def postgres_url(postgres: PostgresServer) -> str:
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Name an empty database: each test that asks for it runs on SQLite and on Postgres."""
+    with empty_database(request, tmp_path) as url:
+        yield url
+
+
+@contextmanager
+def empty_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """Name an empty database of the kind that the fixture's parameter says: `sqlite`, in this folder, or `postgres`."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'night.db'}"
+        yield f"sqlite:///{folder / 'night.db'}"
         return
     server: PostgresServer = request.getfixturevalue("postgres")
     with server.lend_database() as url:

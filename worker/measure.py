@@ -11,11 +11,8 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
-import resource
 import sys
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from time import monotonic, perf_counter, process_time, sleep
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -25,6 +22,7 @@ from broker.process import die_with_parent
 from common.errors import ArchiveError, NightlabelError
 from common.settings import load_settings
 from storage.records import ChunkImage
+from worker.memory import peak_rss_bytes
 from worker.one_core import keep_to_one_core
 
 if TYPE_CHECKING:
@@ -104,7 +102,7 @@ def measure(assignment: Assignment, settings: Settings) -> Measured:
     measured = Measured(pid=os.getpid(), load_s=perf_counter() - begun)
     labelled = _take_latency(measured, labeller, images, assignment)
     rows = _take_long_time(labeller, labelled, assignment)
-    measured.peak_rss_mb = _peak_rss_mb()  # before the same model is loaded a second time
+    measured.peak_rss_mb = peak_rss_bytes() / 1e6  # before the same model is loaded a second time
     measured.samples = _samples(rows)
     measured.images_per_second = _throughput(_labeller(settings), labelled, assignment)
     return measured
@@ -213,20 +211,6 @@ def _ask(labeller: Labeller, image: ChunkImage, roots: Sequence[str]) -> tuple[O
     started = perf_counter()
     (outcome,) = labeller.label([image], roots)
     return outcome, (perf_counter() - started) * 1000
-
-
-def _peak_rss_mb() -> float:
-    """Return the most that this process held so far.
-
-    Where the kernel says it: `getrusage` counts what the process that started this one held before the exec, too.
-    Source: proc_pid_status(5), VmHWM.
-    """
-    status = Path("/proc/self/status")
-    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.is_file() else None
-    if found:
-        return int(found[1]) * 1024 / 1e6
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
 def measured_from(document: dict[str, Any]) -> Measured:

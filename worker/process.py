@@ -7,7 +7,6 @@ import os
 import resource
 import signal
 import socket
-import sys
 from collections import OrderedDict
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from common.errors import ModelError
 from storage.database import Database
 from storage.records import ProcessSample, WorkerSample
 from storage.runs import get_run, run_to_serve
+from worker.memory import peak_rss_bytes
 from worker.models import resolve, resolve_recorded
 
 if TYPE_CHECKING:
@@ -93,14 +93,13 @@ class WorkerProcess:
 
     def sample(self) -> WorkerSample:
         """Return this process's memory, now."""
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return WorkerSample(
             name=self.name,
             host=socket.gethostname(),
             pid=os.getpid(),
             started_at=self._started_at,
             rss_bytes=self._psutil.memory_info().rss,
-            peak_rss_bytes=peak if sys.platform == "darwin" else peak * 1024,
+            peak_rss_bytes=peak_rss_bytes(),
         )
 
     def history(self) -> list[ProcessSample]:

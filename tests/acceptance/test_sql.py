@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import update
 
+from benchmarks.questions import PAGE, QUESTIONS
 from common.settings import load_settings
 from storage.database import Database
 from storage.manifest import add_images, take_waiting
@@ -20,7 +21,7 @@ from storage.records import ImageRef
 from storage.runs import open_run
 from storage.schema import ensure_schema
 from storage.tables import outcomes
-from tests.conftest import ROOT
+from tests.conftest import empty_database
 from tests.unit.storage.nights import MODEL, begin, failure, sample, success
 from worker.catalogue import find_entry
 
@@ -29,13 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from storage.records import ChunkImage, Model, Outcome, Run
-    from tests.servers import PostgresServer
 
-PAGE = (ROOT / "docs" / "sql.md").read_text()
-#: Each query by the sentence above it.
-QUERIES = {
-    match[1]: match[2] for match in re.finditer(r"^(\S[^\n]*):\n\n```sql\n(.*?)```", PAGE, re.MULTILINE | re.DOTALL)
-}
 #: With what the page has a session on Postgres begin, and how one may be set before.
 BEGINNING = re.findall(r"`(set [^`]+);`", PAGE)
 ELSEWHERE = ("set time zone 'Pacific/Auckland'", "set datestyle to 'SQL, DMY'")
@@ -89,11 +84,7 @@ EVENING = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def night_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Name an empty database for all tests here, on SQLite and on Postgres."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path_factory.mktemp('sql') / 'night.db'}"
-        return
-    server: PostgresServer = request.getfixturevalue("postgres")
-    with server.lend_database() as url:
+    with empty_database(request, tmp_path_factory.mktemp("sql")) as url:
         yield url
 
 
@@ -161,18 +152,18 @@ def answer(database: Database, question: str) -> list[tuple[Any, ...]]:
         if not database.is_sqlite:
             for setting in (*ELSEWHERE, *BEGINNING):
                 connection.exec_driver_sql(setting)
-        return [tuple(row) for row in connection.exec_driver_sql(QUERIES[question].replace("%", "%%"))]
+        return [tuple(row) for row in connection.exec_driver_sql(QUESTIONS[question].replace("%", "%%"))]
 
 
 def test_there_are_a_dozen_questions() -> None:
-    assert len(QUERIES) >= 12
+    assert len(QUESTIONS) >= 12
 
 
 def test_every_statement_of_the_page_is_asked_here() -> None:
-    assert PAGE.count("```sql") == len(QUERIES)
+    assert PAGE.count("```sql") == len(QUESTIONS)
 
 
-@pytest.mark.parametrize("question", QUERIES)
+@pytest.mark.parametrize("question", QUESTIONS)
 def test_every_question_is_answered(night: Database, question: str) -> None:
     assert answer(night, question)
 

@@ -236,5 +236,7 @@ def test_an_error_is_a_status_and_a_sentence(settings: Settings, tmp_path: Path)
 )
 def test_the_memory_of_the_process_that_starts_it_is_not_its_own() -> None:
     held = b"x" * 300_000_000
-    peak_mb = in_a_process("import json; from worker.measure import _peak_rss_mb; print(json.dumps(_peak_rss_mb()))")
+    peak_mb = in_a_process(
+        "import json; from worker.memory import peak_rss_bytes; print(json.dumps(peak_rss_bytes() / 1e6))"
+    )
     assert len(held) / 1e6 > 2 * peak_mb > 0
