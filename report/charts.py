@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from report.comparison import Comparison
     from report.night import NightFigures
 
+    Curve = Sequence[tuple[datetime, float]]
+
 #: Okabe and Ito's colours, which people tell apart however they see colours. https://jfly.uni-koeln.de/color/
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8a8a00", "#777777")
 #: Beyond the colours, processes are told apart by how their line is dashed, and models by their mark.
@@ -28,6 +30,8 @@ _SYMBOLS = ("circle", "diamond", "square")
 _PROCESSES_DRAWN = len(COLOURS) * len(_DASHES)
 #: Pixels that a bar takes beside its name, and below it; and that are free above and below all bars.
 _BAR, _NAMED_BAR, _AROUND = 22, 44, 24
+#: What is drawn of a stage over time.
+_PERCENTILES = ("p50", "p95", "p99", "max")
 #: A line is broken where its points are so many times further apart than usual, and so far at least.
 _GAPS = 3
 _LEAST_GAP = timedelta(minutes=1)
@@ -52,7 +56,8 @@ def charts(night: NightFigures) -> Iterator[Chart]:
         yield Chart("Images by how sure the model was of their label", _confidence(night))
         yield Chart("The most frequent labels", _labels(night))
     if len(night.parts) > 1:
-        yield Chart("Milliseconds an image, over time", _stages(night))
+        for stage in reversed(night.stages):  # the sum of them first
+            yield Chart(f"{STAGE_NAMES[stage].capitalize()}: milliseconds an image, over time", _stage(night, stage))
     memory = {
         process.name: [(point.at, point.rss_mb) for point in process.curve] for process in night.stability.processes
     }
@@ -61,9 +66,9 @@ def charts(night: NightFigures) -> Iterator[Chart]:
         for process in night.stability.processes
     }
     if any(len(points) > 1 for points in memory.values()):
-        yield Chart("Memory of each process, MB", _by_process(memory))
+        yield Chart(f"Memory of {_which(memory, 'largest')}, MB", _by_process(memory))
     if any(len(points) > 1 for points in cpu.values()):
-        yield Chart("CPU of each process, % of one", _by_process(cpu, " %"))
+        yield Chart(f"CPU of {_which(cpu, 'busiest')}, % of one", _by_process(cpu, " %"))
 
 
 def charts_of_several(nights: Sequence[NightFigures]) -> Iterator[Chart]:
@@ -220,22 +225,30 @@ def _labels(night: NightFigures) -> go.Figure:
     return figure
 
 
-def _stages(night: NightFigures) -> go.Figure:
+def _stage(night: NightFigures, stage: str) -> go.Figure:
+    """Return a stage's percentiles over time, on a scale on which the largest does not flatten the others."""
     middles = [part.begin + (part.end - part.begin) / 2 for part in night.parts]
-    lines = [("total", percentile, "solid") for percentile in ("p50", "p95", "p99")]
-    lines += [(stage, "p50", "dot") for stage in ("read", "decode", "infer")]
-    figure = _figure_with_legend(len(lines))
-    for stage, percentile, dash in lines:
+    figure = _figure_with_legend(1)  # its names fit a line
+    for percentile in _PERCENTILES:
         values = [getattr(part.stages[stage], percentile) if stage in part.stages else None for part in night.parts]
         x, y = _broken(middles, values)
-        figure.add_scatter(x=x, y=y, mode="lines", line_dash=dash, name=f"{STAGE_NAMES[stage]}, {percentile}")
-    figure.update_yaxes(rangemode="tozero")
+        figure.add_scatter(x=x, y=y, mode="lines", name=percentile)
+    figure.update_yaxes(type="log")
     return figure
 
 
-def _by_process(curves: Mapping[str, Sequence[tuple[datetime, float]]], unit: str = "") -> go.Figure:
-    """Return a line for each process, by its name."""
-    drawn = list(curves.items())[:_PROCESSES_DRAWN]
+def _which(curves: Mapping[str, Curve], most: str) -> str:
+    """Return `each process`, or, where they are too many to be drawn, which of them are."""
+    if len(curves) <= _PROCESSES_DRAWN:
+        return "each process"
+    return f"the {_PROCESSES_DRAWN} {most} of {len(curves):,} processes"
+
+
+def _by_process(curves: Mapping[str, Curve], unit: str = "") -> go.Figure:
+    """Return a line for each process, by its name; of too many, for those that reach highest."""
+    peaks = {name: max((value for _, value in points), default=0.0) for name, points in curves.items()}
+    highest = set(sorted(peaks, key=lambda name: -peaks[name])[:_PROCESSES_DRAWN])
+    drawn = [(name, points) for name, points in curves.items() if name in highest]
     figure = _figure_with_legend(len(drawn))
     for place, (name, points) in enumerate(drawn):
         x, y = _broken([at for at, _ in points], [value for _, value in points])

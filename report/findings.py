@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 from report.words import counted, duration, percent, signed
 from storage.records import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from report.night import NightFigures
     from report.stability import ProcessFigures, Verdict
@@ -30,8 +31,9 @@ Kind = Literal[
 DRIFT = 0.1
 #: Share of failed images that is worth more than the table of failures.
 FAILURE_SHARE = 0.05
-#: Of one kind, the worst so many are told; machines get all.
+#: Of one kind, people are told the worst so many; and what the others are called.
 _TOLD = 3
+_OTHERS: dict[Kind, str] = {"stall": "shorter stall", "slow_worker": "more slow process", "leak": "more leaky process"}
 #: Which verdict on memory stands for a run.
 _GRAVITY: dict[Verdict, int] = {"too short": 0, "steady": 1, "unclear": 2, "leak": 3}
 
@@ -46,13 +48,24 @@ class Finding:
 
 
 def findings(night: NightFigures) -> list[Finding]:
-    """Return what is worth pointing out, the gravest first."""
+    """Return all that is worth pointing out, the gravest first."""
     return [
         *_about_labels(night),
         *_about_failures(night),
         *_about_stalls(night),
         *_about_workers(night),
     ]
+
+
+def for_people(found: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield the findings; of a kind that may come in dozens the worst, and how many more there are."""
+    for kind, of_kind in groupby(found, key=lambda one: one.kind):
+        told = list(of_kind)
+        if kind not in _OTHERS or len(told) <= _TOLD:
+            yield from told
+            continue
+        yield from told[:_TOLD]
+        yield Finding(kind=kind, sentence=f"{counted(len(told) - _TOLD, _OTHERS[kind])}: --json names all.")
 
 
 def memory_verdict(night: NightFigures) -> str:
@@ -62,8 +75,8 @@ def memory_verdict(night: NightFigures) -> str:
         return "no process left samples"
     worst = max(processes, key=lambda one: (_GRAVITY[one.verdict], one.rss_slope.low if one.rss_slope else 0.0))
     if worst.verdict == "too short":
-        seen = max((one.rss_slope.hours for one in processes if one.rss_slope), default=0.0) * 3600
-        return f"too short to tell: {duration(seen)} of samples"
+        seen_s = max((one.curve[-1].at - one.curve[0].at).total_seconds() for one in processes)
+        return f"too short to tell: {duration(seen_s)} of samples" if seen_s else "too short to tell"
     words = {"steady": "no leak", "leak": f"{worst.name} LEAKS", "unclear": f"{worst.name} may leak"}
     return f"{words[worst.verdict]}: {slope_in_words(worst)}"
 
@@ -88,10 +101,12 @@ def _about_labels(night: NightFigures) -> Iterator[Finding]:
             advice="Label again with trained weights, in another database.",
         )
     if state.missing:
-        left = f"; at this speed they take {duration(night.forecast_s)}" if night.forecast_s else ""
+        # When the last one came tells a run that hangs from one that goes on.
+        left = f"; at the speed until then the rest takes {duration(night.forecast_s)}" if night.forecast_s else ""
+        last = f" The last one came at {night.last_done_at:%Y-%m-%d %H:%M} UTC{left}." if night.last_done_at else ""
         yield Finding(
             kind="missing",
-            sentence=f"{state.missing:,} of {state.images:,} images have no outcome yet{left}.",
+            sentence=f"{state.missing:,} of {state.images:,} images have no outcome yet.{last}",
             advice="`nightlabel status` says whether they are in work. If not, the same command goes on with them.",
         )
     if night.taken_over:
@@ -104,11 +119,12 @@ def _about_labels(night: NightFigures) -> Iterator[Finding]:
 
 def _about_failures(night: NightFigures) -> Iterator[Finding]:
     failed = sum(failure.images for failure in night.failures)  # those that no later run labelled
-    if failed and failed > FAILURE_SHARE * night.progress.labelled:
+    # Of all that have an outcome: the manifest counts what is tried again as missing, though its failure is still here.
+    if failed and failed > FAILURE_SHARE * night.answered:
         most = night.failures[0].kind
         yield Finding(
             kind="failures",
-            sentence=f"{percent(failed / night.progress.labelled)} of the images failed, most of them as `{most}`.",
+            sentence=f"{percent(failed / max(failed, night.answered))} of the images failed, most often as `{most}`.",
             advice=f"Mend what is wrong, then: nightlabel retry --kind {most}",
         )
     for folder in night.failing_folders:
@@ -121,18 +137,13 @@ def _about_failures(night: NightFigures) -> Iterator[Finding]:
 
 def _about_stalls(night: NightFigures) -> Iterator[Finding]:
     stalls = sorted(night.stability.stalls, key=lambda stall: -stall.seconds)
-    yield from _worst(
-        "shorter stall",
-        [
-            Finding(
-                kind="stall",
-                sentence=f"From {stall.begin:%Y-%m-%d %H:%M:%S} UTC nothing was labelled for {duration(stall.seconds)},"
-                f" though {counted(stall.chunks, 'chunk')} waited.",
-                advice="What happened then? The workers' log may know, or the database's, or the NAS.",
-            )
-            for stall in stalls
-        ],
-    )
+    for stall in stalls:
+        yield Finding(
+            kind="stall",
+            sentence=f"From {stall.begin:%Y-%m-%d %H:%M:%S} UTC nothing was labelled for {duration(stall.seconds)},"
+            f" though {counted(stall.chunks, 'chunk')} waited.",
+            advice="What happened then? The workers' log may know, or the database's, or the NAS.",
+        )
     speed, drift = night.stability.speed, night.stability.drift
     if speed and speed.high < 0 and drift is not None and drift < -DRIFT:
         yield Finding(
@@ -143,42 +154,27 @@ def _about_stalls(night: NightFigures) -> Iterator[Finding]:
 
 
 def _about_workers(night: NightFigures) -> Iterator[Finding]:
-    yield from _worst(
-        "more slow process",
-        [
-            Finding(
-                kind="slow_worker",
-                sentence=f"{worker.name} labelled {worker.images_per_second:.1f} images a second while it had work;"
-                f" usual were {night.usual_speed:.1f}.",
-                advice="Has it slower cores, or does another program use them?",
-            )
-            for worker in night.slow_workers
-        ],
-    )
+    for worker in night.slow_workers:
+        yield Finding(
+            kind="slow_worker",
+            sentence=f"{worker.name} labelled {worker.images_per_second:.1f} images a second while it had work;"
+            f" usual were {night.usual_speed:.1f}.",
+            advice="Has it slower cores, or does another program use them?",
+        )
     leaky = [process for process in night.stability.processes if process.verdict == "leak"]
-    yield from _worst(
-        "more process",
-        [
-            Finding(
-                kind="leak",
-                sentence=f"The memory of {process.name} grew: {slope_in_words(process)}.",
-                advice="--memory-limit bounds it meanwhile: a process beyond it is replaced. Please report it.",
-            )
-            for process in sorted(leaky, key=lambda one: -one.rss_slope.low if one.rss_slope else 0.0)
-        ],
-    )
+    for process in sorted(leaky, key=lambda one: -one.rss_slope.low if one.rss_slope else 0.0):
+        yield Finding(
+            kind="leak",
+            sentence=f"The memory of {process.name} grew: {slope_in_words(process)}.",
+            advice="--memory-limit bounds it meanwhile: a process beyond it is replaced. Please report it."
+            if process.labels
+            else "Starting the worker again frees it meanwhile. Please report it.",
+        )
     restarts = night.stability.restarts
     if restarts and night.progress.extra_starts:
         yield Finding(
             kind="restarts",
-            sentence=f"{counted(restarts, 'worker process')} had to be replaced, and"
-            f" {counted(night.progress.extra_starts, 'chunk')} begun again.",
+            sentence=f"{counted(restarts, 'worker process')} replaced, and chunks begun again"
+            f" {counted(night.progress.extra_starts, 'time')}.",
             advice="The workers' log says why. Nothing is lost; a replacement every 2,000 chunks is planned.",
         )
-
-
-def _worst(what: str, found: Sequence[Finding]) -> Iterator[Finding]:
-    """Yield the first `_TOLD`, and how many more there are."""
-    yield from found[:_TOLD]
-    if len(found) > _TOLD:
-        yield Finding(kind=found[0].kind, sentence=f"{counted(len(found) - _TOLD, what)}: --json names all.")

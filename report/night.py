@@ -44,7 +44,7 @@ FAILING_FOLDER_IMAGES = 10
 FAILING_FOLDER_SHARE = 0.5
 _FOLDERS_SHOWN = 5
 #: Folders that are asked for, those with the most failures first: each takes the database a moment.
-_FOLDERS_ASKED = 10
+_FOLDERS_ASKED = 100
 #: Of the middle process's speed: what is below is slow, unless it was busy for less than so many seconds.
 SLOW_SHARE = 0.7
 _SLOW_LEAST_S = 60.0
@@ -131,6 +131,7 @@ class NightFigures:
     failures: tuple[FailureCount, ...]
     failing_folders: tuple[FailingFolder, ...]
     workers: tuple[WorkerFigures, ...]
+    answered: int  #: images whose outcome is this run's now
     taken_over: int  #: images that a later run has labelled anew: their outcomes are that run's now
     last_done_at: datetime | None  #: when the newest chunk was done
 
@@ -202,6 +203,7 @@ def night_figures(database: Database, run: Run) -> NightFigures:
         failures=tuple(failures_by_kind(database, run.id)),
         failing_folders=tuple(_failing_folders(database, run)) if state.failed >= FAILING_FOLDER_IMAGES else (),
         workers=workers,
+        answered=counter.images,
         taken_over=taken_over,
         last_done_at=chunks[-1].done_at if chunks else None,
     )
@@ -211,7 +213,10 @@ def _distributions(
     database: Database, run: Run, chunks: Sequence[ChunkTime], counter: OutcomeCounter
 ) -> tuple[dict[str, Distribution], list[datetime]]:
     """Count each stage's times by part of the night, in one reading of the outcomes, which the `counter` sees too."""
+    pages = outcome_pages(database, run.id)
     if not chunks:
+        for page in pages:
+            counter.add(page)
         return {}, []
     begin, end = min(chunk.started_at for chunk in chunks).timestamp(), chunks[-1].done_at.timestamp()
     parts = int(np.clip((end - begin) // LEAST_PART_S, 1, MOST_PARTS))
@@ -221,7 +226,7 @@ def _distributions(
     order = np.argsort(ids)
     ids, part_of = ids[order], np.clip(np.searchsorted(edges, ends[order]) - 1, 0, parts - 1)
     stages = {stage: Distribution(parts) for stage in STAGES}
-    for page in outcome_pages(database, run.id):
+    for page in pages:
         counter.add(page)
         # Of a chunk that is not done yet, some images may be: they count with the part that is next to come.
         part = part_of[np.minimum(np.searchsorted(ids, page.chunk_id), len(ids) - 1)]
@@ -284,7 +289,8 @@ def _failing_folders(database: Database, run: Run) -> Iterator[FailingFolder]:
     for folder, count in sorted(failed.items(), key=lambda one: (-one[1], one[0]))[:_FOLDERS_ASKED]:
         if count < FAILING_FOLDER_IMAGES or found == _FOLDERS_SHOWN:
             return
-        images = images_in_folder(database, run.id, folder)
-        if count >= FAILING_FOLDER_SHARE * images:
+        most = int(count / FAILING_FOLDER_SHARE)
+        images = images_in_folder(database, run.id, folder, most + 1)
+        if images <= most:
             found += 1
             yield FailingFolder(path=folder, images=images, failed=count)

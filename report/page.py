@@ -15,11 +15,10 @@ from plotly.offline import get_plotlyjs
 
 from common.whole_file import whole_file
 from report.charts import charts, charts_of_models, charts_of_several
-from report.findings import findings, memory_verdict
+from report.findings import findings, for_people, memory_verdict
 from report.night import STAGE_NAMES
-from report.side_by_side import ROWS
 from report.words import counted, duration, percent, signed, size
-from storage.figures import images_with_content, surest_images
+from storage.figures import paths_with_content, surest_images
 from storage.records import shown
 from worker.decoding import decode
 from worker.failures import ImageError
@@ -67,12 +66,12 @@ def night_page(night: NightFigures, database: Database, settings: Settings) -> s
         "night.html.j2",
         charts(night),
         night=night,
-        findings=findings(night),
+        findings=for_people(findings(night)),
         memory=memory_verdict(night),
         surest=[_thumbnail(image, run, settings) for image in surest],
         least_sure=[_thumbnail(image, run, settings) for image in least_sure],
         copies=[
-            (count, images_with_content(database, run, content, _COPIES_SHOWN))
+            (count, paths_with_content(database, run, content, _COPIES_SHOWN))
             for content, count in night.outcomes.duplicates.largest
         ],
         processes={process.name: process for process in night.stability.processes},
@@ -83,8 +82,8 @@ def night_page(night: NightFigures, database: Database, settings: Settings) -> s
 
 def nights_page(compared: SideBySide) -> str:
     """Return the comparison of several runs as HTML."""
-    told = [(night.run.id, finding) for night in compared.nights for finding in findings(night)]
-    return _render("nights.html.j2", charts_of_several(compared.nights), compared=compared, rows=ROWS, findings=told)
+    told = [(night.run.id, finding) for night in compared.nights for finding in for_people(findings(night))]
+    return _render("nights.html.j2", charts_of_several(compared.nights), compared=compared, findings=told)
 
 
 def comparison_page(compared: Comparison) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from report.findings import findings, memory_verdict
+from report.findings import findings, for_people, memory_verdict
 from report.machine import as_json, disagreement_as_json
 from report.table import plain_table
 from report.words import duration, percent, signed
@@ -40,6 +40,24 @@ class SideBySide:
     nights: tuple[NightFigures, ...]
     disagreements: tuple[Disagreement, ...]
 
+    @property
+    def rows(self) -> list[tuple[str, list[str]]]:
+        """Return the rows of the comparison: what each is called, and what it says of each run."""
+        rows = [(name, [read(night) for night in self.nights]) for name, read in _ROWS]
+        if any(self.efficiency(night) is not None for night in self.nights):
+            rows.append(("efficiency", [percent(self.efficiency(night)) for night in self.nights]))
+        return rows
+
+    def efficiency(self, night: NightFigures) -> float | None:
+        """Return what the most processes of a run did, as a share of as many times one alone, in these runs.
+
+        None if there were no several for long enough, or one of the same model never was alone.
+        """
+        alone = [other.speed_by_workers.get(1) for other in self.nights if other.run.model_id == night.run.model_id]
+        most = max(night.speed_by_workers, default=1)
+        one = next(filter(None, alone), None)
+        return night.speed_by_workers[most] / most / one if one and most > 1 else None
+
     def as_json(self) -> JsonObject:
         return {
             "runs": [as_json(night) for night in self.nights],
@@ -58,8 +76,8 @@ def side_by_side(database: Database, nights: Sequence[NightFigures]) -> SideBySi
     return SideBySide(nights=tuple(nights), disagreements=tuple(pair for pair in pairs if pair.images))
 
 
-#: The rows of the comparison: what each is called, and how it is read off a run.
-ROWS: tuple[tuple[str, Callable[[NightFigures], str]], ...] = (
+#: What is read off each run alone.
+_ROWS: tuple[tuple[str, Callable[[NightFigures], str]], ...] = (
     ("archive", lambda night: ", ".join(map(shown, night.run.roots))),
     ("begun, UTC", lambda night: f"{night.run.created_at:%Y-%m-%d %H:%M}"),
     ("model", lambda night: str(night.run.model)),
@@ -87,7 +105,7 @@ _MAIN_ROWS = ("begun, UTC", "images", "failed", "missing", "images/s", "labellin
 def print_side_by_side(compared: SideBySide, console: Console) -> None:
     console.print(_beside(compared) if len(compared.nights) <= _MOST_BESIDE else _below(compared), highlight=False)
     for night in compared.nights:
-        for finding in findings(night):
+        for finding in for_people(findings(night)):
             console.print(Text(f"! run {night.run.id}: {finding.sentence}"), soft_wrap=True, highlight=False)
     for pair in compared.disagreements:
         console.print()
@@ -101,13 +119,13 @@ def _beside(compared: SideBySide) -> Table:
     table = plain_table("")
     for night in compared.nights:
         table.add_column(f"run {night.run.id}", overflow="fold")
-    for name, read in ROWS:
-        table.add_row(name, *(Text(read(night)) for night in compared.nights))
+    for name, values in compared.rows:
+        table.add_row(name, *map(Text, values))
     return table
 
 
 def _below(compared: SideBySide) -> Table:
-    chosen = [row for row in ROWS if row[0] in _MAIN_ROWS]
+    chosen = [row for row in _ROWS if row[0] in _MAIN_ROWS]
     table = plain_table("run")
     for name, _ in chosen:
         table.add_column(name, overflow="fold")

@@ -65,6 +65,11 @@ class ProcessFigures:
     store_s: float | None  #: seconds spent waiting for the database; None for a main process, and for too few samples
 
     @property
+    def labels(self) -> bool:
+        """Tell whether it labels; a main process does not."""
+        return "/" in self.name
+
+    @property
     def verdict(self) -> Verdict:
         return leak_verdict(self.rss_slope)
 
@@ -88,14 +93,17 @@ class Stability:
     variation: float | None  #: coefficient of variation of the images in whole minutes
     speed: Slope | None  #: in images a minute, over the whole minutes
     stalls: tuple[Stall, ...]
-    published_again: int  #: times that a chunk was published again
+    published_again: int  #: times that chunks were published again
     restarts: int  #: processes that took the place of another one
     processes: tuple[ProcessFigures, ...] = field(default=())
 
     @property
     def drift(self) -> float | None:
-        """Return how much faster the end was than the beginning, by a robust line: 0.05 is 5 %."""
-        return self.speed.end / self.speed.begin - 1 if self.speed and self.speed.begin > 0 else None
+        """Return how much faster the end was than the beginning, by a robust line: 0.05 is 5 %; at least -1.
+
+        Where a speed falls ever more slowly, a straight line comes to nothing before the end.
+        """
+        return max(0.0, self.speed.end) / self.speed.begin - 1 if self.speed and self.speed.begin > 0 else None
 
 
 def stability(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from report.findings import findings, memory_verdict
+from report.findings import findings, for_people, memory_verdict
 from report.night import STAGE_NAMES
 from report.table import plain_table
 from report.words import counted, duration, percent, signed, size
@@ -48,7 +48,7 @@ def _blocks(night: NightFigures) -> Iterator[RenderableType]:
     if night.failures:
         yield Text(f"Once more:  nightlabel retry  (or only: nightlabel retry --kind {night.failures[0].kind})")
     told = Table.grid(padding=(0, 1))
-    for finding in findings(night):
+    for finding in for_people(findings(night)):
         told.add_row("!", Text(finding.sentence, style="bold"))
         if finding.advice:
             told.add_row("", Text(finding.advice))
@@ -93,8 +93,10 @@ def _stability(night: NightFigures) -> Iterator[tuple[str, str]]:
         parts.append(f"varies by {percent(steady.variation)} from minute to minute")
     if steady.drift is not None:
         parts.append(f"{signed(steady.drift * 100)} % from beginning to end")
+    parts.append(counted(len(steady.stalls), "stall"))
+    if steady.published_again:
+        parts.append(f"chunks published again {counted(steady.published_again, 'time')}")
     parts += [
-        counted(len(steady.stalls), "stall"),
         counted(night.progress.extra_starts, "extra start"),
         f"{counted(steady.restarts, 'process')} replaced",
     ]

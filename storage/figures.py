@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import case, func, literal_column, select
 
@@ -116,31 +116,64 @@ def failed_paths(database: Database, run_id: int) -> Iterator[str]:
         yield from paths
 
 
-def images_in_folder(database: Database, run_id: int, folder: str) -> int:
-    """Count the run's images that lie in a folder itself."""
+def images_in_folder(database: Database, run_id: int, folder: str, most: int) -> int:
+    """Count the run's images that lie in a folder itself, up to `most`: beyond, a large folder would take long."""
     below = folder.rstrip("/") + "/"
     # From «folder/» to before «folder0», the next character: byte by byte, which is not every Postgres' own order.
     path = images.c.path if database.is_sqlite else images.c.path.collate("C")
-    query = (
-        select(func.count())
-        .select_from(images.join(manifest, manifest.c.image_id == images.c.id))
+    own = (
+        select(images.c.id)
+        .join(manifest, manifest.c.image_id == images.c.id)
         .where(manifest.c.run_id == run_id, path >= below, path < below[:-1] + "0")
         .where(func.substr(images.c.path, len(below) + 1).not_like("%/%"))
+        .limit(most)
+        .subquery()
     )
     with database.read() as connection:
-        return int(connection.execute(query).scalar_one())
+        return int(connection.execute(select(func.count()).select_from(own)).scalar_one())
 
 
 def surest_images(database: Database, run: Run, count: int, *, least: bool = False) -> list[LabelledImage]:
     """Return the images whose best label has the highest score, or the lowest."""
-    sign = 1 if least else -1
-    return _labelled_images(database, (outcomes.c.run_id == run.id,), sign * outcomes.c.score_1, count)
+    names = ("image_id", "size", "mtime_ns", "label_1", "score_1")
+    order = (1 if least else -1) * outcomes.c.score_1
+    # Paths are looked up for these few only: joined first, they would be sorted with all.
+    first = (
+        select(*(outcomes.c[name] for name in names), order.label("place"))
+        .where(outcomes.c.run_id == run.id, outcomes.c.label_1.is_not(None))
+        .order_by(order, outcomes.c.image_id)
+        .limit(count)
+        .subquery()
+    )
+    query = (
+        select(images.c.path, images.c.path_hex, first)
+        .join(first, first.c.image_id == images.c.id)
+        .order_by(first.c.place, first.c.image_id)
+    )
+    with database.read() as connection:
+        return [
+            LabelledImage(
+                path=path_of(row.path, row.path_hex),
+                size=row.size,
+                mtime_ns=row.mtime_ns,
+                label=row.label_1,
+                score=row.score_1,
+            )
+            for row in connection.execute(query)
+        ]
 
 
-def images_with_content(database: Database, run: Run, content: str, count: int) -> list[LabelledImage]:
-    """Return some of the run's labelled images whose files have the same bytes."""
-    same = (outcomes.c.run_id == run.id, outcomes.c.content == content)
-    return _labelled_images(database, same, outcomes.c.image_id, count)
+def paths_with_content(database: Database, run: Run, content: str, count: int) -> list[str]:
+    """Return the paths, for people, of some of the run's images whose files have the same bytes."""
+    query = (
+        select(images.c.path)
+        .join(outcomes, outcomes.c.image_id == images.c.id)
+        .where(outcomes.c.run_id == run.id, outcomes.c.content == content)
+        .order_by(images.c.id)
+        .limit(count)
+    )
+    with database.read() as connection:
+        return list(connection.execute(query).scalars())
 
 
 def disagreement(database: Database, first: Run, second: Run, count: int) -> Disagreement:
@@ -218,37 +251,6 @@ def recent_workers(database: Database, since: datetime) -> list[WorkerSample]:
 def _unindexed_run(run_id: int) -> ColumnElement[bool]:
     """Say that an outcome is the run's, without its index: where SQLite sees that, it looks at no better one."""
     return outcomes.c.run_id + 0 == run_id
-
-
-def _labelled_images(
-    database: Database, which: Sequence[ColumnElement[bool]], order: ColumnElement[Any], count: int
-) -> list[LabelledImage]:
-    """Return the first of the labelled images, in this order."""
-    names = ("image_id", "size", "mtime_ns", "label_1", "score_1")
-    # Paths are looked up for these few only: joined first, they would be sorted with all.
-    first = (
-        select(*(outcomes.c[name] for name in names), order.label("place"))
-        .where(*which, outcomes.c.label_1.is_not(None))
-        .order_by(order, outcomes.c.image_id)
-        .limit(count)
-        .subquery()
-    )
-    query = (
-        select(images.c.path, images.c.path_hex, first)
-        .join(first, first.c.image_id == images.c.id)
-        .order_by(first.c.place, first.c.image_id)
-    )
-    with database.read() as connection:
-        return [
-            LabelledImage(
-                path=path_of(row.path, row.path_hex),
-                size=row.size,
-                mtime_ns=row.mtime_ns,
-                label=row.label_1,
-                score=row.score_1,
-            )
-            for row in connection.execute(query)
-        ]
 
 
 def _samples(database: Database, chosen: ColumnElement[bool]) -> list[WorkerSample]:

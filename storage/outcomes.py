@@ -164,11 +164,12 @@ def give_back(database: Database, claimed: Claim) -> None:
 def doubt_failures(database: Database, run_id: int) -> None:
     """Have the next scan try again whatever the run left failed, since the cause may not lie with the images.
 
-    An outcome that names no version of its file is up to date with none.
+    An outcome that does not say which mtime its file had is up to date with none. The size stays: what is known of
+    copies rests on it.
     """
     of_run = outcomes.c.run_id == run_id, outcomes.c.error_kind.is_not(None)
     with database.write() as connection:
-        connection.execute(update(outcomes).where(*of_run).values(size=None, mtime_ns=None))
+        connection.execute(update(outcomes).where(*of_run).values(mtime_ns=None))
 
 
 def _store(

@@ -121,7 +121,7 @@ def page(command: Nightlabel) -> Path:
 def test_the_report_is_drawn_and_fetches_nothing(browser: Chrome, page: Path, scheme: str, width: int) -> None:
     look(browser, page, scheme=scheme, width=width)
 
-    assert_well(browser, charts=7, width=width)
+    assert_well(browser, charts=11, width=width)
 
 
 def colours(browser: Chrome) -> list[str]:

@@ -6,18 +6,34 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
-from report.findings import findings, memory_verdict
+from report.findings import findings, for_people, memory_verdict
 from report.night import night_figures
+from report.robust import slope
+from report.stability import Stability
 from storage.figures import chunk_times
+from storage.outcomes import doubt_failures, store_one
 from tests.unit.report.long_night import Faults, plant_long
 from tests.unit.report.planted import EVENING, plant_times
-from tests.unit.storage.nights import MODEL, add, begin_run, photos
+from tests.unit.storage.nights import (
+    MODEL,
+    add,
+    begin,
+    begin_run,
+    label,
+    label_all,
+    photos,
+    published_chunk,
+    success,
+    take,
+)
 
 if TYPE_CHECKING:
     from report.findings import Finding
     from storage.database import Database
+    from storage.records import Run
 
 
 def found_in(file: Database, faults: Faults) -> dict[str, Finding]:
@@ -80,13 +96,13 @@ def test_a_slow_worker_is_found(file: Database) -> None:
 def test_a_failing_folder_is_found(file: Database) -> None:
     found = found_in(file, Faults(failing_folder=True))
     assert "In /night/2, 1,430 of 1,430 images failed" in found["failing_folder"].sentence
-    assert "20 % of the images failed, most of them as `damaged`" in found["failures"].sentence
+    assert "20 % of the images failed, most often as `damaged`" in found["failures"].sentence
     assert found["failures"].advice.endswith("nightlabel retry --kind damaged")
 
 
 def test_a_child_that_died_is_counted_and_what_it_cost(file: Database) -> None:
-    restarts = found_in(file, Faults(replaced_child=True, extra_starts=1))["restarts"]
-    assert restarts.sentence == "1 worker process had to be replaced, and 1 chunk begun again."
+    restarts = found_in(file, Faults(replaced_child=True, extra_starts=3))["restarts"]
+    assert restarts.sentence == "1 worker process replaced, and chunks begun again 3 times."
 
 
 def test_a_child_that_was_replaced_between_two_chunks_is_as_planned(file: Database) -> None:
@@ -112,9 +128,11 @@ def test_of_many_stalls_the_longest_are_told(file: Database) -> None:
     for number, chunk_id in enumerate(ids):
         started = EVENING + timedelta(seconds=100 * number)
         plant_times(file, chunk_id, started, started + timedelta(seconds=5))
-    told = [one.sentence for one in findings(night_figures(file, run)) if one.kind == "stall"]
-    assert len(told) == 4
-    assert told[-1] == f"{len(ids) - 4} shorter stalls: --json names all."
+    found = [one for one in findings(night_figures(file, run)) if one.kind == "stall"]
+    assert len(found) == len(ids) - 1
+    told = list(for_people(found))
+    assert told[:3] == found[:3]
+    assert [one.sentence for one in told[3:]] == [f"{len(ids) - 4} shorter stalls: --json names all."]
 
 
 def test_missing_images_come_with_a_forecast(file: Database) -> None:
@@ -125,7 +143,8 @@ def test_missing_images_come_with_a_forecast(file: Database) -> None:
     assert missing.kind == "missing"
     assert night.forecast_s == pytest.approx(400 / (20 / 5.04), rel=0.02)
     assert "400 of " in missing.sentence
-    assert "they take 1 min 4" in missing.sentence
+    assert "The last one came at 2025-01-01 22:30 UTC; " in missing.sentence
+    assert "at the speed until then the rest takes 1 min 4" in missing.sentence
 
 
 def test_random_weights_come_first(file: Database) -> None:
@@ -135,8 +154,71 @@ def test_random_weights_come_first(file: Database) -> None:
 
 def test_few_minutes_say_nothing_of_memory(file: Database) -> None:
     night = night_figures(file, plant_long(file, hours=0.1, faults=Faults(leak_mb_an_hour=300)))
-    assert memory_verdict(night).startswith("too short to tell: ")
+    assert memory_verdict(night) == "too short to tell: 5 min 55 s of samples"
     assert findings(night) == []
+
+
+def test_one_sample_is_no_time(file: Database) -> None:
+    assert memory_verdict(night_figures(file, plant_long(file, hours=0.002))) == "too short to tell"
+
+
+def test_a_main_process_that_leaks_is_started_again(file: Database) -> None:
+    """No limit bounds what it holds."""
+    run = plant_long(file, faults=Faults(leak_mb_an_hour=30))
+    with file.write() as connection:
+        connection.exec_driver_sql("delete from samples where worker = 'host-7'")
+        connection.exec_driver_sql("update samples set worker = 'host-7' where worker = 'host-7/2'")
+    (leak,) = findings(night_figures(file, run))
+    assert leak.sentence.startswith("The memory of host-7 grew")
+    assert "--memory-limit" not in leak.advice
+
+
+def test_a_small_folder_that_failed_is_found_among_large_ones_with_more_failures(file: Database) -> None:
+    run = begin_run(file)
+    refs = [
+        ref._replace(path=f"/p/{folder:02}/{number:04}.jpg")
+        for folder in range(30)
+        for number, ref in enumerate(photos(12 if folder == 17 else 40))
+    ]
+    add(file, run, refs)
+    failing = {ref.path for ref in refs if ref.path.startswith("/p/17/") or ref.path < f"{ref.path[:6]}0015.jpg"}
+    label_all(file, run, failing=failing)
+    (folder,) = night_figures(file, run).failing_folders
+    assert (folder.path, folder.images, folder.failed) == ("/p/17", 12, 12)
+
+
+def test_failures_that_are_tried_again_are_a_share_of_all_that_have_an_outcome(file: Database) -> None:
+    run = begin_run(file)
+    refs = photos(20)
+    add(file, run, refs, chunk_size=10)
+    first, second = take(file, run)
+    label(file, run, first, failing={image.path for image in first.images})
+    doubt_failures(file, run.id)
+    add(file, run, refs[:10], chunk_size=10)
+    assert night_figures(file, run).progress.labelled == 0
+    assert failed_share(file, run) == "100 % of the images failed, most often as `damaged`."
+    label(file, run, second)
+    assert failed_share(file, run) == "50 % of the images failed, most often as `damaged`."
+
+
+def failed_share(file: Database, run: Run) -> str:
+    (sentence,) = (one.sentence for one in findings(night_figures(file, run)) if one.kind == "failures")
+    return sentence
+
+
+def test_what_is_labelled_image_by_image_is_taken_over_by_no_run(file: Database) -> None:
+    run = begin_run(file)
+    chunk = published_chunk(file, run)
+    assert store_one(file, run, begin(file, chunk), success(chunk.images[0].image_id), "host-1/1")
+    assert [one.kind for one in findings(night_figures(file, run))] == ["missing"]
+
+
+def test_a_speed_that_falls_ever_more_slowly_falls_by_no_more_than_all_of_it() -> None:
+    at_s = np.arange(60) * 60
+    speed = slope(at_s, 100 * np.exp(-5 * at_s / 3600))
+    assert speed
+    assert speed.end < 0 < speed.begin
+    assert Stability(variation=None, speed=speed, stalls=(), published_again=0, restarts=0).drift == -1
 
 
 def test_a_run_without_samples_says_so(file: Database) -> None:

@@ -108,3 +108,12 @@ def test_the_efficiency_is_known_where_one_process_was_alone(database: Database)
     assert night.efficiency
     workers, share = night.efficiency
     assert (workers, round(share, 1)) == (2, 0.5)  # the two were as fast together as the one alone
+
+
+def test_the_efficiency_of_a_run_is_known_from_another_one_in_which_a_process_was_alone(database: Database) -> None:
+    two, one = plant_long(database), plant_long(database, root="/other")
+    with database.write() as connection:
+        connection.exec_driver_sql(f"update chunks set worker = 'host-7/1' where run_id = {one.id}")
+    compared = side_by_side(database, [night_figures(database, run) for run in (two, one)])
+    assert dict(compared.rows)["efficiency"] == ["50 %", "–"]  # the two were as fast together as the one alone
+    assert "efficiency" not in dict(side_by_side(database, compared.nights[:1]).rows)

@@ -72,7 +72,7 @@ def test_findings_fit_80_columns_and_keep_their_words_whole(file: Database) -> N
     assert len(text.splitlines()) <= 45
     told = " ".join(text.split())
     assert "Has it slower cores, or does another program use them?" in told
-    assert "1 worker process had to be replaced, and 3 chunks begun again." in told
+    assert "1 worker process replaced, and chunks begun again 3 times." in told
 
 
 def test_it_says_how_many_how_fast_and_for_how_long(night: NightFigures) -> None:

@@ -17,17 +17,17 @@ from storage.figures import (
     failed_paths,
     failures_by_kind,
     images_in_folder,
-    images_with_content,
     mean_stages,
     outcome_pages,
     pace,
+    paths_with_content,
     process_samples,
     recent_workers,
     surest_images,
     worker_samples,
 )
 from storage.manifest import PublishedChunk, take_back
-from storage.outcomes import store
+from storage.outcomes import doubt_failures, store
 from storage.records import Copies, FailureCount, Pace, ProcessSample
 from storage.tables import chunks, outcomes
 from tests.unit.storage.nights import (
@@ -226,12 +226,9 @@ def test_a_folders_images_are_those_in_it_and_not_below_it(database: Database) -
     run = begin_run(database)
     paths = ("/p/a/1.jpg", "/p/a/2.jpg", "/p/a/b/3.jpg", "/p/a0/4.jpg", "/p/a_/5.jpg", "/p/a%/6.jpg", "/p/ab/7.jpg")
     add(database, run, [photo._replace(path=path) for photo, path in zip(photos(7), paths, strict=True)])
-    assert [images_in_folder(database, run.id, folder) for folder in ("/p/a", "/p/a_", "/p/a%", "/p/a/b")] == [
-        2,
-        1,
-        1,
-        1,
-    ]
+    counts = [images_in_folder(database, run.id, folder, 100) for folder in ("/p/a", "/p/a_", "/p/a%", "/p/a/b")]
+    assert counts == [2, 1, 1, 1]
+    assert images_in_folder(database, run.id, "/p/a", 1) == 1
 
 
 def test_the_surest_and_the_least_sure_images_are_found(database: Database) -> None:
@@ -239,16 +236,38 @@ def test_the_surest_and_the_least_sure_images_are_found(database: Database) -> N
     add(database, run, photos(4))
     (chunk,) = take(database, run)
     results = [
-        success(image.image_id, labels=((f"label {score}", score),), content="c" if score < 0.6 else None)
+        success(image.image_id, labels=((f"label {score}", score),))
         for image, score in zip(chunk.images, (0.3, 0.9, 0.1, 0.5), strict=True)
     ]
     store(database, run, begin(database, chunk), results, sample())
     assert [one.score for one in surest_images(database, run, 2)] == [0.9, 0.5]
     assert [one.path for one in surest_images(database, run, 1, least=True)] == ["/photos/00002.jpg"]
-    assert [one.path for one in images_with_content(database, run, "c", 2)] == [
-        "/photos/00000.jpg",
-        "/photos/00002.jpg",
+
+
+def test_files_of_the_same_bytes_are_named_and_measured_whether_they_have_labels_or_not(database: Database) -> None:
+    run = begin_run(database)
+    add(database, run, photos(4))
+    (chunk,) = take(database, run)
+    same = {"size": 1000, "mtime_ns": 1, "content": "c" * 32}
+    results = [
+        failure(image.image_id, "damaged", **same) if number % 2 else success(image.image_id, **same)
+        for number, image in enumerate(chunk.images)
     ]
+    store(database, run, begin(database, chunk), results, sample())
+    doubt_failures(database, run.id)
+
+    assert paths_with_content(database, run, "c" * 32, 3) == [f"/photos/0000{number}.jpg" for number in range(3)]
+    assert list(copies(database, run.id)) == [Copies("c" * 32, 4, 1000)]
+
+
+def test_copies_of_files_that_were_doubted_have_a_size(database: Database) -> None:
+    run = begin_run(database)
+    chunk = published_chunk(database, run)
+    results = [failure(image.image_id, "empty", size=0, mtime_ns=1, content="e" * 32) for image in chunk.images]
+    store(database, run, begin(database, chunk), results, sample())
+    doubt_failures(database, run.id)
+
+    assert list(copies(database, run.id)) == [Copies("e" * 32, 3, 0)]
 
 
 def test_two_models_disagree_where_their_best_labels_differ(database: Database) -> None:
