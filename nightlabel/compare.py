@@ -55,8 +55,8 @@ if TYPE_CHECKING:
 IMAGES = 300
 #: The same where the truth is known.
 IMAGES_WITH_TRUTH = 2000
-#: Requests of the long time, at most: a row of 40 bytes is kept of each. A week of one in two seconds is 302,400.
-MOST_REQUESTS = 500_000
+#: Requests of the long time, at least and at most: all go through memory as JSON. One in two seconds is 302,400 a week.
+_LEAST_REQUESTS, MOST_REQUESTS = 2, 500_000
 #: What is measured where nothing else is asked for.
 USUAL = Assignment()
 _PRECISIONS = ("fp32", "bf16", INT8)
@@ -151,8 +151,8 @@ def _check(settings: Settings, models: Sequence[str], truth: Truth | None, assig
     """
     if not models:
         raise UsageError("--models names no model. `nightlabel models` lists them.")
-    if assignment.duration_s and assignment.duration_s < assignment.interval_s:
-        raise UsageError("--duration is shorter than --interval: nothing would be asked for a second time.")
+    if assignment.duration_s and assignment.slots < _LEAST_REQUESTS:
+        raise UsageError("--duration is not longer than --interval: nothing would be asked for a second time.")
     if assignment.slots > MOST_REQUESTS:
         raise UsageError(
             f"--duration and --interval make {assignment.slots:,} requests; {MOST_REQUESTS:,} is the most. Use a longer"

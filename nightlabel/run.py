@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from storage.records import Run
     from worker.quantise import Quantised
 
-#: Seconds that looking for images to calibrate on may take, on an archive of millions.
+#: Seconds that looking for images to calibrate or to compare on may take, on an archive of millions.
 SAMPLE_S = 20.0
 
 

@@ -31,14 +31,15 @@ class Truth:
         self._path = path
         self._rows: dict[str, tuple[int, dict[str, str]]] = {}  # line and fields, by real path
         try:
-            with path.open(newline="", encoding="utf-8-sig") as file:
+            # As `os` gives names, so that a file whose name is not UTF-8 can be named too.
+            with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
                 reader = csv.DictReader(file)
                 columns = reader.fieldnames or ()
                 if _FILE not in columns or not {_LABEL, _INDEX} & set(columns):
                     raise UsageError(f"{path} must begin with the columns `file`, and `label` or `class_index`.")
                 for row in reader:
                     self._add(reader.line_num, row)
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
+        except (OSError, csv.Error) as error:
             raise UsageError(f"The truth file {path} cannot be read: {error}.") from None
         if not self._rows:
             raise UsageError(f"The truth file {path} names no image.")

@@ -23,7 +23,7 @@ _ROUNDING = 1e-9
 def recommendation(candidates: Sequence[Candidate], published: Mapping[str, float | None]) -> str:
     """Say in one sentence which candidate to choose, and why; and in one more of each which is no choice, and why not.
 
-    The fastest is chosen of those that are right as often as the best: less often by `WORSE_BY` at most, or by what
+    The fastest is chosen of those that no other one outdoes: is right more often by over `WORSE_BY`, and by more than
     chance explains.
 
     Args:
@@ -68,10 +68,8 @@ def _choice(fit: Sequence[Candidate], candidates: Sequence[Candidate], published
     known = [one for one in fit if one.name in shares]
     if not known:
         return _choice_by_speed(fit, candidates)
-    best = max(known, key=lambda one: shares[one.name])
-    equal = [
-        one for one in known if shares[best.name] - shares[one.name] <= max(WORSE_BY, _by_chance(best, one)) + _ROUNDING
-    ]
+    # Not held against the best alone: what chance explains between two and two, it may not between the first and third.
+    equal = [one for one in known if not any(_outdoes(other, one, shares) for other in known)]
     chosen = max(equal, key=_speed)
     how_right = _how_right(chosen, candidates, shares[chosen.name])
     if len(known) == 1:
@@ -79,6 +77,11 @@ def _choice(fit: Sequence[Candidate], candidates: Sequence[Candidate], published
     unknown = ", ".join(one.name for one in fit if one.name not in shares)
     left_out = f" Left out, having no published accuracy: {unknown}." if unknown else ""
     return f"Choose {chosen.name}: it is {how_right}, {_against_others(chosen, equal, has_truth=has_truth)}.{left_out}"
+
+
+def _outdoes(one: Candidate, other: Candidate, shares: Mapping[str, float]) -> bool:
+    """Tell whether one is right more often than the other: by over `WORSE_BY`, and beyond chance."""
+    return shares[one.name] - shares[other.name] > max(WORSE_BY, _by_chance(one, other)) + _ROUNDING
 
 
 def _choice_by_speed(fit: Sequence[Candidate], candidates: Sequence[Candidate]) -> str:
@@ -113,7 +116,7 @@ def _how_right(chosen: Candidate, candidates: Sequence[Candidate], share: float)
 def _against_others(chosen: Candidate, equal: Sequence[Candidate], *, has_truth: bool) -> str:
     by = "by over a point and beyond chance" if has_truth else "by over a point"
     if len(equal) == 1:
-        return f"and all others are right less often {by}"
+        return f"and each of the others is behind {by}"
     return (
         f"no other is right more often {by}, and of the {len(equal)} that are as right it is the fastest, with"
         f" {_speed(chosen):.1f} images a second"
@@ -135,10 +138,9 @@ def _by_chance(first: Candidate, second: Candidate) -> float:
     """Return by how much two candidates' shares of right images may differ by chance; 0 without truth.
 
     Of n images, b are right with the first alone and c with the second alone: the shares differ by (b - c) / n, whose
-    standard error is sqrt(b + c - (b - c)² / n) / n.
+    standard error is sqrt(b + c) / n where both are right as often.
 
-    Sources: McNemar, Note on the sampling error of the difference between correlated proportions or percentages
-    (1947); Agresti, Categorical data analysis, 2nd edition (2002), 10.1, for the standard error.
+    Source: McNemar, Note on the sampling error of the difference between correlated proportions or percentages (1947).
 
     """
     pairs = [
@@ -150,7 +152,7 @@ def _by_chance(first: Candidate, second: Candidate) -> float:
         return 0.0
     n = len(pairs)
     b, c = (pairs.count(only) for only in ((True, False), (False, True)))
-    return _ERRORS_BY_CHANCE * sqrt(b + c - (b - c) ** 2 / n) / n
+    return _ERRORS_BY_CHANCE * sqrt(b + c) / n
 
 
 def _expected(one: Candidate, candidates: Sequence[Candidate], published: Mapping[str, float | None]) -> float | None:

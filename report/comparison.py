@@ -33,7 +33,7 @@ class LongTime:
     stalls: int  #: intervals without an answer: the request took longer, or could not begin, since another one did
     p50_ms: float
     p99_ms: float
-    cpu_share: float
+    cpu_share: float | None  #: of one CPU, 0…1; None: of a single request, which took all the time, it is not known
     rss_slope: Slope | None
 
     @property
@@ -170,7 +170,7 @@ def long_time(samples: Sequence[Sample], assignment: Assignment) -> LongTime | N
         stalls=too_long + assignment.slots - len(samples),
         p50_ms=float(p50),
         p99_ms=float(p99),
-        cpu_share=(samples[-1].cpu_s - samples[0].cpu_s) / seconds if seconds else 0.0,
+        cpu_share=(samples[-1].cpu_s - samples[0].cpu_s) / seconds if seconds else None,
         rss_slope=slope([sample.at_s for sample in samples], [sample.rss_mb for sample in samples]),
     )
 

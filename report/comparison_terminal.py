@@ -31,6 +31,8 @@ def _blocks(comparison: Comparison) -> Iterator[RenderableType]:
     for table in tables(comparison):
         yield Text()
         yield table
+    if len(comparison.disagreements) > _PAIRS_SHOWN:
+        yield Text(f"and {len(comparison.disagreements) - _PAIRS_SHOWN:,} more pairs: --html or --json shows them")
     yield Text()
     for remark in comparison.remarks:
         yield Text(f"! {remark}", style="bold")
@@ -96,7 +98,7 @@ def _long_time(comparison: Comparison) -> Table:
 def _memory(comparison: Comparison) -> Table:
     table = plain_table("its memory", "over", "MB/h", "95 % interval", "verdict")
     for name, long in _long_times(comparison):
-        rise = long.rss_slope
+        rise = long.rss_slope if long.verdict != "too short" else None
         table.add_row(
             name,
             duration(long.seconds),

@@ -251,7 +251,7 @@ def test_a_process_that_fails_says_why(settings: Settings, three: Path) -> None:
     [
         (["--models", "resnet18,resnet19"], 3, "There is no model 'resnet19'. Did you mean resnet1"),
         (["--duration", "soon"], 2, "--duration: 'soon' is no duration, as 90s, 30m, 1h30m or 7d are."),
-        (["--duration", "1s"], 2, "--duration is shorter than --interval"),
+        (["--duration", "2s"], 2, "--duration is not longer than --interval"),
         (["--html", "/missing/models.html"], 2, "/missing/models.html cannot be written: No such file or directory."),
     ],
 )
@@ -311,6 +311,18 @@ def test_a_truth_that_fits_no_model_or_no_image_is_refused(
     (tmp_path / "truth.csv").write_text("file," + line.format(three))
     with pytest.raises(error, match=words):
         compare(settings, [str(three)], ["resnet18"], print, truth=Truth(tmp_path / "truth.csv"), assignment=SHORT)
+
+
+def test_a_truth_file_may_name_files_whose_names_are_not_utf_8(three: Path) -> None:
+    name = b"caf\xe9.jpg"
+    (three / "n01531178_goldfinch.jpg").rename(three / os.fsdecode(name))
+    (three / "truth.csv").write_bytes(b"file,label\n" + name + b",goldfinch\n")
+    truth = Truth(three / "truth.csv")
+
+    (path,) = truth.below([str(three.resolve())])
+
+    assert os.path.basename(os.fsencode(path)) == name
+    assert truth.label(path, ["goldfinch"]) == "goldfinch"
 
 
 def test_a_truth_file_is_asked_for_the_images_that_are_here(three: Path, tmp_path: Path) -> None:

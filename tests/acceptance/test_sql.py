@@ -252,6 +252,16 @@ def test_models_disagree(night: Database) -> None:
     ]
 
 
+def test_models_of_one_name_disagree_too(database: Database) -> None:
+    """The run tells them apart: each has a model of its own."""
+    for weights, labels_of in (("a", RESNET), ("b", RESNET_BF16)):
+        run = _open(database, replace(MODEL, weights=weights * 64), "/p", ())
+        _label(database, run, labels_of, EVENING)
+    assert answer(database, "What two models disagree on, or two precisions of one, where both are sure") == [
+        ("/p/wild/wolf.jpg", "resnet18", "fp32", "timber wolf", "resnet18", "fp32", "white wolf")
+    ]
+
+
 def test_failures_by_folder(night: Database) -> None:
     assert answer(night, "Failures by folder") == [("/p/broken/", "truncated", 2), ("/p/", "vanished", 1)]
 
