@@ -1,4 +1,4 @@
-# The command `nightlabel`, with everything that it needs but the weights.
+# The command `nightlabel`, with everything that it needs but the weights; without the extras `int8` and `parquet`.
 FROM python:3.11-slim
 
 # libgomp: torch, when a model is prepared.
@@ -20,7 +20,7 @@ COPY common common
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 RUN pip install --no-cache-dir --extra-index-url ${TORCH_INDEX} .
 
-# Celery refuses less and trusts more than it should as root.
+# Files of strangers are decoded here: not as root.
 RUN useradd --create-home nightlabel \
  && install -d -o nightlabel /models
 USER nightlabel

@@ -1,9 +1,9 @@
-# Two commands do everything, set-up included:
+# Two commands do everything, set-up included, and a third one measures:
 #
 #   make run PHOTOS=<folder>    label the folder, print the report
 #   make test                   run all tests
 #   make bench                  measure what docs/performance.md shows, and write it there (an hour; alone, please);
-#                               with ARGS='soak requests', the two soaks too, an hour each
+#                               ARGS='soak requests' measures the two soaks, an hour each
 #
 # A second call sees from the stamps below that nothing is to be installed.
 

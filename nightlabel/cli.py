@@ -83,7 +83,9 @@ MemoryLimit = Annotated[
     typer.Option("--memory-limit", metavar="MB", help="Memory of each worker process. [NIGHTLABEL_MEMORY_LIMIT_MB]"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
-Html = Annotated[Path | None, typer.Option(metavar="FILE", help="Write one HTML file, with charts and pictures.")]
+Html = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write one HTML file with charts, which needs no network.")
+]
 
 
 def main() -> None:
