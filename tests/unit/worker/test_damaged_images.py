@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import time
 import zlib
 from typing import TYPE_CHECKING
 
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 
 #: Pixels of a bomb's side: 40,000 × 40,000 black and white ones are 1.6 GB in Pillow's memory, and 195 kB in a file.
 BOMB_SIDE = 40_000
-#: Seconds; measured: 0.001. Decoding so much would take seconds.
-AT_ONCE_S = 0.5
+BOMB_HEADER = struct.pack(">IIBBBBB", BOMB_SIDE, BOMB_SIDE, 1, 0, 0, 0, 0)
 
 SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9"/></svg>'
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
@@ -106,12 +104,11 @@ def bombs() -> dict[str, bytes]:
     rows = zlib.compressobj(9)
     row = b"\0" + bytes(BOMB_SIDE // 8)
     compressed = b"".join(rows.compress(row * 100) for _ in range(BOMB_SIDE // 100)) + rows.flush()
-    one_bit_grey = struct.pack(">IIBBBBB", BOMB_SIDE, BOMB_SIDE, 1, 0, 0, 0, 0)
     jpeg = encoded(Image.new("RGB", (8, 8)), "JPEG")
     size_at = jpeg.index(b"\xff\xc0") + 5
     gif = encoded(Image.new("L", (8, 8)), "GIF")
     return {
-        "PNG": png_of(one_bit_grey, compressed),
+        "PNG": png_of(BOMB_HEADER, compressed),
         "JPEG": jpeg[:size_at] + struct.pack(">HH", 65_000, 65_000) + jpeg[size_at + 4 :],
         "GIF": gif[:6] + struct.pack("<HH", 65_000, 65_000) + gif[10:],
         "TIFF": tiff(b"\0", (BOMB_SIDE, BOMB_SIDE), 8),
@@ -125,12 +122,11 @@ def test_a_decompression_bomb_is_too_large(
     assert failure(bombs[file_format], preprocessing, 100_000_000) is FailureKind.TOO_LARGE
 
 
-def test_a_decompression_bomb_is_not_decoded(bombs: dict[str, bytes], preprocessing: Preprocessing) -> None:
-    """It is refused by its header, at once."""
-    started = time.perf_counter()
-    failure(bombs["PNG"], preprocessing, 100_000_000)
+def test_a_decompression_bomb_is_not_decoded(preprocessing: Preprocessing) -> None:
+    """It is refused by its header: that rubbish follows is not even seen."""
+    bomb = png_of(BOMB_HEADER, b"no stream of zlib's")
 
-    assert time.perf_counter() - started < AT_ONCE_S
+    assert failure(bomb, preprocessing, 100_000_000) is FailureKind.TOO_LARGE
 
 
 @pytest.mark.parametrize("file_format", BEST)
