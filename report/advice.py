@@ -116,7 +116,7 @@ def _how_right(chosen: Candidate, candidates: Sequence[Candidate], share: float)
 def _against_others(chosen: Candidate, equal: Sequence[Candidate], *, has_truth: bool) -> str:
     by = "by over a point and beyond chance" if has_truth else "by over a point"
     if len(equal) == 1:
-        return f"and each of the others is behind {by}"
+        return f"and each of the others is outdone {by}"
     return (
         f"no other is right more often {by}, and of the {len(equal)} that are as right it is the fastest, with"
         f" {_speed(chosen):.1f} images a second"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import pairwise
-from statistics import median
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import plotly.graph_objects as go
@@ -226,14 +226,15 @@ def _labels(night: NightFigures) -> go.Figure:
 
 
 def _stage(night: NightFigures, stage: str) -> go.Figure:
-    """Return a stage's percentiles over time, on a scale on which the largest does not flatten the others."""
+    """Return a stage's percentiles over time."""
     middles = [part.begin + (part.end - part.begin) / 2 for part in night.parts]
     figure = _figure_with_legend(1)  # its names fit a line
     for percentile in _PERCENTILES:
         values = [getattr(part.stages[stage], percentile) if stage in part.stages else None for part in night.parts]
         x, y = _broken(middles, values)
         figure.add_scatter(x=x, y=y, mode="lines", name=percentile)
-    figure.update_yaxes(type="log")
+    # The slowest image must not flatten all others. In the queue some wait 0 ms, which has no logarithm.
+    figure.update_yaxes(**({"rangemode": "tozero"} if stage == "queue" else {"type": "log"}))
     return figure
 
 
@@ -245,9 +246,9 @@ def _which(curves: Mapping[str, Curve], most: str) -> str:
 
 
 def _by_process(curves: Mapping[str, Curve], unit: str = "") -> go.Figure:
-    """Return a line for each process, by its name; of too many, for those that reach highest."""
-    peaks = {name: max((value for _, value in points), default=0.0) for name, points in curves.items()}
-    highest = set(sorted(peaks, key=lambda name: -peaks[name])[:_PROCESSES_DRAWN])
+    """Return a line for each process, by its name; of too many, for those that are highest on average."""
+    heights = {name: fmean(value for _, value in points) if points else 0.0 for name, points in curves.items()}
+    highest = set(sorted(heights, key=lambda name: -heights[name])[:_PROCESSES_DRAWN])
     drawn = [(name, points) for name, points in curves.items() if name in highest]
     figure = _figure_with_legend(len(drawn))
     for place, (name, points) in enumerate(drawn):

@@ -75,7 +75,7 @@ def memory_verdict(night: NightFigures) -> str:
         return "no process left samples"
     worst = max(processes, key=lambda one: (_GRAVITY[one.verdict], one.rss_slope.low if one.rss_slope else 0.0))
     if worst.verdict == "too short":
-        seen_s = max((one.curve[-1].at - one.curve[0].at).total_seconds() for one in processes)
+        seen_s = max(one.watched_s for one in processes)
         return f"too short to tell: {duration(seen_s)} of samples" if seen_s else "too short to tell"
     words = {"steady": "no leak", "leak": f"{worst.name} LEAKS", "unclear": f"{worst.name} may leak"}
     return f"{words[worst.verdict]}: {slope_in_words(worst)}"

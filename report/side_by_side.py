@@ -53,9 +53,9 @@ class SideBySide:
 
         None if there were no several for long enough, or one of the same model never was alone.
         """
-        alone = [other.speed_by_workers.get(1) for other in self.nights if other.run.model_id == night.run.model_id]
+        same = [night, *(other for other in self.nights if other.run.model_id == night.run.model_id)]
+        one = next(filter(None, (each.speed_by_workers.get(1) for each in same)), None)  # its own, if it has one
         most = max(night.speed_by_workers, default=1)
-        one = next(filter(None, alone), None)
         return night.speed_by_workers[most] / most / one if one and most > 1 else None
 
     def as_json(self) -> JsonObject:

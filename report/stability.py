@@ -61,6 +61,7 @@ class ProcessFigures:
     pids: int  #: processes that had this place, one after the other
     curve: tuple[Point, ...]
     rss_slope: Slope | None  #: in MB; of the process that had the place longest
+    watched_s: float  #: from the first to the last sample of that process
     cpu_share: float | None  #: of one CPU, 0…1 and above; None: too few samples
     store_s: float | None  #: seconds spent waiting for the database; None for a main process, and for too few samples
 
@@ -166,6 +167,7 @@ def _process_figures(name: str, samples: Sequence[ProcessSample]) -> ProcessFigu
     ]
     return ProcessFigures(
         name=name,
+        watched_s=(longest[-1].sampled_at - longest[0].sampled_at).total_seconds(),
         pids=len(lives),
         curve=_curve(samples),
         rss_slope=slope([one.sampled_at.timestamp() for one in longest], [one.rss_bytes / 1e6 for one in longest]),

@@ -167,6 +167,13 @@ def test_it_says_what_to_look_at(browser: Chrome, page: Path) -> None:
     assert [one for one in told if "The memory of host-7/2 grew" in one]
 
 
+def test_where_all_went_well_there_is_nothing_to_look_at(command: Nightlabel) -> None:
+    assert command("report", "--run", "2", "--html", "well.html").returncode == 0
+    assert "What to look at" not in (command.folder / "well.html").read_text()
+    assert command("report", "--run", "1", "--html", "not-well.html").returncode == 0
+    assert "What to look at" in (command.folder / "not-well.html").read_text()
+
+
 def test_names_that_look_like_html_are_shown_as_they_are(browser: Chrome, page: Path) -> None:
     look(browser, page)
 

@@ -157,8 +157,8 @@ def test_the_fastest_of_those_that_are_right_as_often_is_recommended() -> None:
 def test_one_that_all_others_fall_short_of_is_recommended_though_they_are_faster() -> None:
     hasty = marked(range(100), precision="int8", images_per_second=90.0)
     assert recommendation([marked(range(40)), hasty], PUBLISHED) == (
-        "Choose resnet18, fp32: it is right on 80 % of the 200 images with truth, and each of the others is behind by"
-        " over a point and beyond chance."
+        "Choose resnet18, fp32: it is right on 80 % of the 200 images with truth, and each of the others is outdone"
+        " by over a point and beyond chance."
     )
 
 
@@ -195,7 +195,7 @@ def test_without_truth_the_published_accuracy_counts_less_what_a_precision_chang
     other = like(model="mobilenet_v2", images_per_second=30.0)
     assert recommendation([plain, int8, other], PUBLISHED) == (
         "Choose mobilenet_v2, fp32: it is expected to be right about 72 % of the time on ImageNet (published accuracy,"
-        " less what its precision changes here), and each of the others is behind by over a point."
+        " less what its precision changes here), and each of the others is outdone by over a point."
     )
     assert recommendation([plain, int8, other], PUBLISHED | {"resnet18": 0.71}) == (
         "Choose mobilenet_v2, fp32: it is expected to be right about 72 % of the time on ImageNet (published accuracy,"
@@ -215,7 +215,7 @@ def test_one_without_a_published_accuracy_is_not_compared() -> None:
     unknown = like(model="shufflenet_v2_x1_0", images_per_second=90.0)
     other = like(model="mobilenet_v2", images_per_second=30.0)
     assert recommendation([CANDIDATE, other, unknown], PUBLISHED).endswith(
-        ", and each of the others is behind by over a point. Left out, having no published accuracy:"
+        ", and each of the others is outdone by over a point. Left out, having no published accuracy:"
         " shufflenet_v2_x1_0, fp32."
     )
     assert recommendation([CANDIDATE, unknown], PUBLISHED).endswith(", and no other has a published accuracy.")

@@ -117,3 +117,16 @@ def test_the_efficiency_of_a_run_is_known_from_another_one_in_which_a_process_wa
     compared = side_by_side(database, [night_figures(database, run) for run in (two, one)])
     assert dict(compared.rows)["efficiency"] == ["50 %", "–"]  # the two were as fast together as the one alone
     assert "efficiency" not in dict(side_by_side(database, compared.nights[:1]).rows)
+
+
+def test_the_efficiency_of_a_run_rests_on_its_own_time_alone_if_it_had_one(database: Database) -> None:
+    slow, run = plant_long(database, faults=Faults(chunk_s=20)), plant_long(database, root="/other")
+    half = f"select min(id) + 360 from chunks where run_id = {run.id}"
+    with database.write() as connection:
+        connection.exec_driver_sql(
+            f"update chunks set worker = 'host-7/1' where run_id = {slow.id} or run_id = {run.id} and id < ({half})"
+        )
+    nights = [night_figures(database, one) for one in (slow, run)]
+    assert nights[1].efficiency
+    _, share = nights[1].efficiency
+    assert side_by_side(database, nights).efficiency(nights[1]) == share

@@ -244,7 +244,7 @@ def test_the_surest_and_the_least_sure_images_are_found(database: Database) -> N
     assert [one.path for one in surest_images(database, run, 1, least=True)] == ["/photos/00002.jpg"]
 
 
-def test_files_of_the_same_bytes_are_named_and_measured_whether_they_have_labels_or_not(database: Database) -> None:
+def test_files_of_the_same_bytes_are_named_whether_they_have_labels_or_not(database: Database) -> None:
     run = begin_run(database)
     add(database, run, photos(4))
     (chunk,) = take(database, run)
