@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -20,7 +20,7 @@ from storage.figures import (
     STAGES,
     chunk_times,
     copies,
-    failed_paths,
+    failed_images,
     failures_by_kind,
     images_in_folder,
     outcome_pages,
@@ -43,8 +43,8 @@ LEAST_PART_S = 60.0
 FAILING_FOLDER_IMAGES = 10
 FAILING_FOLDER_SHARE = 0.5
 _FOLDERS_SHOWN = 5
-#: Folders that are asked for, those with the most failures first: each takes the database a moment.
-_FOLDERS_ASKED = 100
+#: Folders that are asked for: each takes the database a moment.
+_FOLDERS_ASKED = 10
 #: Of the middle process's speed: what is below is slow, unless it was busy for less than so many seconds.
 SLOW_SHARE = 0.7
 _SLOW_LEAST_S = 60.0
@@ -284,13 +284,30 @@ def _workers(database: Database, chunks: Sequence[ChunkTime], times: Spans) -> I
 
 def _failing_folders(database: Database, run: Run) -> Iterator[FailingFolder]:
     """Yield the folders of which most images failed, those with the most failures first."""
-    failed = Counter(os.path.dirname(path) for path in failed_paths(database, run.id))
     found = 0
-    for folder, count in sorted(failed.items(), key=lambda one: (-one[1], one[0]))[:_FOLDERS_ASKED]:
-        if count < FAILING_FOLDER_IMAGES or found == _FOLDERS_SHOWN:
-            return
-        most = int(count / FAILING_FOLDER_SHARE)
-        images = images_in_folder(database, run.id, folder, most + 1)
-        if images <= most:
+    for folder, failed in _suspect_folders(failed_images(database, run.id))[:_FOLDERS_ASKED]:
+        images = images_in_folder(database, run.id, folder)
+        if failed >= FAILING_FOLDER_SHARE * images:
             found += 1
-            yield FailingFolder(path=folder, images=images, failed=count)
+            yield FailingFolder(path=folder, images=images, failed=failed)
+        if found == _FOLDERS_SHOWN:
+            return
+
+
+def _suspect_folders(failed: Iterable[tuple[int, str]]) -> list[tuple[str, int]]:
+    """Return the folders in which enough of these images lie, and how many, the likeliest to have failed first.
+
+    A folder's images were found together, and have ids that follow each other. So a large folder of which few failed,
+    though they are many, does not stand before a small one that failed whole.
+    """
+    seen: dict[str, tuple[int, int, int]] = {}  # how many failed, and the lowest and the highest of their ids
+    for image_id, path in failed:
+        folder = os.path.dirname(path)
+        count, lowest, highest = seen.get(folder, (0, image_id, image_id))
+        seen[folder] = count + 1, min(lowest, image_id), max(highest, image_id)
+    suspects = [
+        (count < FAILING_FOLDER_SHARE * (highest - lowest + 1), -count, folder)
+        for folder, (count, lowest, highest) in seen.items()
+        if count >= FAILING_FOLDER_IMAGES
+    ]
+    return [(folder, -count) for _, count, folder in sorted(suspects)]

@@ -105,32 +105,30 @@ def failures_by_kind(database: Database, run_id: int) -> list[FailureCount]:
         ]
 
 
-def failed_paths(database: Database, run_id: int) -> Iterator[str]:
-    """Yield the paths of the run's failed images, in no particular order."""
+def failed_images(database: Database, run_id: int) -> Iterator[tuple[int, str]]:
+    """Yield the run's failed images, their ids and their paths, in no particular order."""
     query = (
-        select(images.c.path)
+        select(images.c.id, images.c.path)
         .join(outcomes, outcomes.c.image_id == images.c.id)
         .where(_unindexed_run(run_id), outcomes.c.error_kind.is_not(None))
     )
-    for (paths,) in database.pages(query, _PAGE_ROWS):
-        yield from paths
+    for ids, paths in database.pages(query, _PAGE_ROWS):
+        yield from zip(ids, paths, strict=True)
 
 
-def images_in_folder(database: Database, run_id: int, folder: str, most: int) -> int:
-    """Count the run's images that lie in a folder itself, up to `most`: beyond, a large folder would take long."""
+def images_in_folder(database: Database, run_id: int, folder: str) -> int:
+    """Count the run's images that lie in a folder itself."""
     below = folder.rstrip("/") + "/"
     # From «folder/» to before «folder0», the next character: byte by byte, which is not every Postgres' own order.
     path = images.c.path if database.is_sqlite else images.c.path.collate("C")
-    own = (
-        select(images.c.id)
-        .join(manifest, manifest.c.image_id == images.c.id)
+    query = (
+        select(func.count())
+        .select_from(images.join(manifest, manifest.c.image_id == images.c.id))
         .where(manifest.c.run_id == run_id, path >= below, path < below[:-1] + "0")
         .where(func.substr(images.c.path, len(below) + 1).not_like("%/%"))
-        .limit(most)
-        .subquery()
     )
     with database.read() as connection:
-        return int(connection.execute(select(func.count()).select_from(own)).scalar_one())
+        return int(connection.execute(query).scalar_one())
 
 
 def surest_images(database: Database, run: Run, count: int, *, least: bool = False) -> list[LabelledImage]:
