@@ -167,7 +167,7 @@ def paths_with_content(database: Database, run: Run, content: str, count: int) -
         select(images.c.path)
         .join(outcomes, outcomes.c.image_id == images.c.id)
         .where(outcomes.c.run_id == run.id, outcomes.c.content == content)
-        .order_by(images.c.id)
+        .order_by(outcomes.c.image_id)  # as the index of contents has them
         .limit(count)
     )
     with database.read() as connection:
