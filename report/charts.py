@@ -228,7 +228,7 @@ def _labels(night: NightFigures) -> go.Figure:
 def _stage(night: NightFigures, stage: str) -> go.Figure:
     """Return a stage's percentiles over time."""
     middles = [part.begin + (part.end - part.begin) / 2 for part in night.parts]
-    figure = _figure_with_legend(1)  # its names fit a line
+    figure = _figure_with_legend(1)  # its names are short
     for percentile in _PERCENTILES:
         values = [getattr(part.stages[stage], percentile) if stage in part.stages else None for part in night.parts]
         x, y = _broken(middles, values)
