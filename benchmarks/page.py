@@ -11,8 +11,6 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
 RESULTS = ROOT / "benchmarks" / "results.json"
-#: How Linux calls it.
-_AMX = "amx_bf16"
 
 
 class Section(NamedTuple):
@@ -38,16 +36,7 @@ def write(name: str, section: Section) -> None:
 
 def machine() -> str:
     """Return the machine's processor and what of it matters for speed."""
-    cpu = _cpu()
+    cpu = Path("/proc/cpuinfo").read_text()
     name = next((line.partition(":")[2].strip() for line in cpu.splitlines() if "model name" in line), "CPU")
-    kinds = [kind for kind in (_AMX, "avx512_bf16", "avx512_vnni") if kind in cpu]
+    kinds = [kind for kind in ("amx_bf16", "avx512_bf16", "avx512_vnni") if kind in cpu]
     return f"{os.cpu_count()} cores of {name} ({', '.join(kinds) or 'neither bf16 nor VNNI'})"
-
-
-def on_this_kind(name: str, precision: str) -> str:
-    """Return what a section is called that differs so much from one kind of processor to the next that each has one."""
-    return f"{name}, {precision}{' with AMX' if _AMX in _cpu() else ''}"
-
-
-def _cpu() -> str:
-    return Path("/proc/cpuinfo").read_text()
