@@ -57,15 +57,16 @@ def findings(night: NightFigures) -> list[Finding]:
     ]
 
 
-def for_people(found: Iterable[Finding]) -> Iterator[Finding]:
-    """Yield the findings; of a kind that may come in dozens the worst, and how many more there are."""
+def for_people(found: Iterable[Finding]) -> list[Finding]:
+    """Return the findings; of a kind that may come in dozens the worst, and how many more there are."""
+    told: list[Finding] = []
     for kind, of_kind in groupby(found, key=lambda one: one.kind):
-        told = list(of_kind)
-        if kind not in _OTHERS or len(told) <= _TOLD:
-            yield from told
-            continue
-        yield from told[:_TOLD]
-        yield Finding(kind=kind, sentence=f"{counted(len(told) - _TOLD, _OTHERS[kind])}: --json names all.")
+        own = list(of_kind)
+        if kind in _OTHERS and len(own) > _TOLD:
+            more = f"{counted(len(own) - _TOLD, _OTHERS[kind])}: --json names all."
+            own[_TOLD:] = [Finding(kind=kind, sentence=more)]
+        told += own
+    return told
 
 
 def memory_verdict(night: NightFigures) -> str:

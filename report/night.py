@@ -151,10 +151,15 @@ class NightFigures:
     @property
     def efficiency(self) -> tuple[int, float] | None:
         """Return the most processes, and their speed as a share of as many times one's; None if one was never alone."""
-        if len(self.speed_by_workers) < 2 or not self.speed_by_workers.get(1):  # noqa: PLR2004 - one, and some
-            return None
-        workers = max(self.speed_by_workers)
-        return workers, self.speed_by_workers[workers] / workers / self.speed_by_workers[1]
+        return self.efficiency_against(self.speed_by_workers.get(1))
+
+    def efficiency_against(self, alone: float | None) -> tuple[int, float] | None:
+        """Return the same against a process that labelled so many images a second alone; None if there never were more.
+
+        Also None if no process is known to have been alone.
+        """
+        workers = max(self.speed_by_workers, default=1)
+        return (workers, self.speed_by_workers[workers] / workers / alone) if alone and workers > 1 else None
 
     @property
     def usual_speed(self) -> float:

@@ -66,7 +66,7 @@ def night_page(night: NightFigures, database: Database, settings: Settings) -> s
         "night.html.j2",
         charts(night),
         night=night,
-        findings=list(for_people(findings(night))),
+        findings=for_people(findings(night)),
         memory=memory_verdict(night),
         surest=[_thumbnail(image, run, settings) for image in surest],
         least_sure=[_thumbnail(image, run, settings) for image in least_sure],

@@ -44,8 +44,9 @@ class SideBySide:
     def rows(self) -> list[tuple[str, list[str]]]:
         """Return the rows of the comparison: what each is called, and what it says of each run."""
         rows = [(name, [read(night) for night in self.nights]) for name, read in _ROWS]
-        if any(self.efficiency(night) is not None for night in self.nights):
-            rows.append(("efficiency", [percent(self.efficiency(night)) for night in self.nights]))
+        shares = [self.efficiency(night) for night in self.nights]
+        if any(share is not None for share in shares):
+            rows.append(("efficiency", [percent(share) for share in shares]))
         return rows
 
     def efficiency(self, night: NightFigures) -> float | None:
@@ -54,9 +55,9 @@ class SideBySide:
         None if there were no several for long enough, or one of the same model never was alone.
         """
         same = [night, *(other for other in self.nights if other.run.model_id == night.run.model_id)]
-        one = next(filter(None, (each.speed_by_workers.get(1) for each in same)), None)  # its own, if it has one
-        most = max(night.speed_by_workers, default=1)
-        return night.speed_by_workers[most] / most / one if one and most > 1 else None
+        alone = (each.speed_by_workers.get(1) for each in same)  # its own first
+        found = night.efficiency_against(next(filter(None, alone), None))
+        return found[1] if found else None
 
     def as_json(self) -> JsonObject:
         return {

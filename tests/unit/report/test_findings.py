@@ -130,7 +130,7 @@ def test_of_many_stalls_the_longest_are_told(file: Database) -> None:
         plant_times(file, chunk_id, started, started + timedelta(seconds=5))
     found = [one for one in findings(night_figures(file, run)) if one.kind == "stall"]
     assert len(found) == len(ids) - 1
-    told = list(for_people(found))
+    told = for_people(found)
     assert told[:3] == found[:3]
     assert [one.sentence for one in told[3:]] == [f"{len(ids) - 4} shorter stalls: --json names all."]
 
