@@ -33,6 +33,7 @@ COLUMNS: dict[str, type] = {
     "labelled_at": datetime,
     "modified_at": datetime,
     "image_id": int,
+    "warning": str,
 }
 #: How SQLSTATE begins where Postgres refuses what a statement says: a feature that is not there, a subquery of several
 #: rows, a value, a write in a transaction that reads, syntax and names, too much of something.

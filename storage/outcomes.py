@@ -22,13 +22,13 @@ _KEY = ("image_id", "model_id")
 _VALUES = tuple(column.name for column in outcomes.columns if column.name not in _KEY)
 #: What an outcome says of itself; the rest is the same for all of a chunk.
 _OWN = (
-    *("error_kind", "error", "width", "height", "size", "mtime_ns", "content"),
+    *("error_kind", "error", "warning", "width", "height", "size", "mtime_ns", "content"),
     *("read_ms", "decode_ms", "infer_ms", "total_ms"),
 )
 _LABELS = tuple(f"{part}_{rank}" for rank in (1, 2, 3) for part in ("label", "score"))
 _COLUMNS = ("image_id", "status", *_LABELS, *_OWN)
 _UNSUSPECTED = {"suspect_id": None, "suspect_starts": 0, "ended_by": None}
-_SAMPLE = ("host", "pid", "started_at", "seen_at", "rss_bytes", "peak_rss_bytes")
+_SAMPLE = ("host", "pid", "process", "started_at", "seen_at", "rss_bytes", "peak_rss_bytes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,6 +236,7 @@ def _sample_values(sample: WorkerSample, now: datetime) -> dict[str, Any]:
     return {
         "host": sample.host,
         "pid": sample.pid,
+        "process": sample.process,
         "started_at": sample.started_at,
         "seen_at": now,
         "rss_bytes": sample.rss_bytes,

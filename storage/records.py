@@ -119,6 +119,7 @@ class Outcome:
     labels: tuple[tuple[str, float], ...] = ()  #: best first; score as a probability, 0…1
     error_kind: str | None = None
     error: str | None = None
+    warning: str | None = None  #: with labels: what the decoder complained of; some pixels may be damaged
     width: int | None = None  #: pixels, after EXIF orientation
     height: int | None = None
     size: int | None = None  #: bytes of the file that was read; None if there was none
@@ -177,6 +178,7 @@ class WorkerSample:
     started_at: datetime
     rss_bytes: int
     peak_rss_bytes: int
+    process: str | None = None  #: `broker.process.this_process`; None: an earlier version's
     seen_at: datetime | None = None  #: when it stored that chunk; None: not stored yet
 
 

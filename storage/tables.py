@@ -43,6 +43,14 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 
 metadata = MetaData()
 
+#: Who this database is: one row. A queue and its messages are one database's, and name it.
+identity = Table(
+    "identity",
+    metadata,
+    Column("uuid", String(36), primary_key=True),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
 #: Architecture, weights, precision and preprocessing: all four, and what they hash to.
 models = Table(
     "models",
@@ -82,6 +90,10 @@ runs = Table(
     #: Who follows the run, as `host:PID`, and when that was last heard of.
     Column("follower", Text),
     Column("followed_at", UtcDateTime),
+    #: The same process, told from one of another container or an earlier start of the host (`broker.process`).
+    Column("follower_process", Text),
+    #: When a person gave the run up: what it has no outcome for is not labelled any more.
+    Column("cancelled_at", UtcDateTime),
     Column("skipped", BigInteger, nullable=False),
     Column("ignored", BigInteger, nullable=False),
 )
@@ -160,6 +172,8 @@ outcomes = Table(
     Column("score_3", Float),
     Column("error_kind", Text),
     Column("error", Text),
+    #: Of one that has labels: what its decoder complained of. Some of the pixels may be damaged.
+    Column("warning", Text),
     Column("width", Integer),
     Column("height", Integer),
     #: Of the file that was labelled: another size or mtime now means that the image has changed.
@@ -188,6 +202,12 @@ Index(
     sqlite_where=outcomes.c.error_kind.is_not(None),
     postgresql_where=outcomes.c.error_kind.is_not(None),
 )
+Index(
+    "outcomes_doubted",
+    outcomes.c.run_id,
+    sqlite_where=outcomes.c.warning.is_not(None),
+    postgresql_where=outcomes.c.warning.is_not(None),
+)
 
 workers = Table(
     "workers",
@@ -195,6 +215,8 @@ workers = Table(
     Column("name", Text, primary_key=True),
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
+    #: Who it is, as in `runs.follower_process`.
+    Column("process", Text),
     Column("started_at", UtcDateTime, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
     Column("rss_bytes", BigInteger, nullable=False),

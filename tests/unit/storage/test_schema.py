@@ -33,7 +33,7 @@ RESULTS = [
     *("path", "model", "status", "label_1", "score_1", "label_2", "score_2", "label_3", "score_3"),
     *("error_kind", "error", "width", "height"),
     *("queue_ms", "read_ms", "decode_ms", "infer_ms", "total_ms", "worker", "run_id", "labelled_at"),
-    *("precision", "weights", "size_bytes", "content", "modified_at", "image_id"),
+    *("precision", "weights", "size_bytes", "content", "modified_at", "image_id", "warning"),
 ]
 LABELS = ["path", "rank", "label", "score", "model"]
 
@@ -42,8 +42,8 @@ NEXT_MIGRATION = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "next"
+down_revision = "HEAD"
 
 
 def upgrade() -> None:
@@ -63,9 +63,10 @@ def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make this program the next version, whose schema has one more migration."""
     folder = tmp_path / "next"
     shutil.copytree(MIGRATIONS, folder / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "migrations" / "versions" / "0003_next.py").write_text(NEXT_MIGRATION)
+    migration = NEXT_MIGRATION.replace("HEAD", REVISION)
+    (folder / "migrations" / "versions" / "next.py").write_text(migration)
     monkeypatch.setattr(storage.schema, "__file__", str(folder / "schema.py"))
-    monkeypatch.setattr(storage.schema, "REVISION", "0003")
+    monkeypatch.setattr(storage.schema, "REVISION", "next")
 
 
 def recorded_revision(database: Database) -> str:
@@ -127,12 +128,12 @@ def test_a_database_of_an_older_version_is_refused_with_the_command_that_helps(e
 def test_a_worker_does_not_migrate_a_database_by_itself(empty: Database) -> None:
     with pytest.raises(DatabaseError):
         ensure_schema(empty)
-    assert recorded_revision(empty) == "0002"
+    assert recorded_revision(empty) == REVISION
 
 
 @pytest.mark.usefixtures("database", "next_version")
 def test_an_upgrade_brings_an_older_database_to_this_version(empty: Database) -> None:
-    assert upgrade(empty) == ("0002", "0003")
+    assert upgrade(empty) == (REVISION, "next")
     ensure_schema(empty)
     assert ask(empty, "select note from runs") == []
 
@@ -143,10 +144,10 @@ def test_an_upgrade_of_a_new_database_changes_nothing(database: Database) -> Non
 
 @pytest.mark.usefixtures("database", "next_version")
 def test_a_migration_that_fails_leaves_the_database_as_it_was(empty: Database) -> None:
-    change(empty, "alter table runs add column note text")  # which 0003 cannot add any more
+    change(empty, "alter table runs add column note text")  # which the next migration cannot add any more
     with pytest.raises(Exception, match="note"):
         upgrade(empty)
-    assert recorded_revision(empty) == "0002"
+    assert recorded_revision(empty) == REVISION
 
 
 def test_a_database_without_tables_is_refused_by_what_only_reads(empty: Database) -> None:
