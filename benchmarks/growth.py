@@ -23,6 +23,7 @@ from nightlabel.follower import Follower
 from nightlabel.manifest_writer import ManifestWriter
 from producer.enqueue import write_manifest
 from storage.database import Database
+from storage.identity import identity_of
 from storage.records import ImageRef
 from storage.runs import open_run
 from storage.schema import ensure_schema
@@ -141,7 +142,8 @@ def run(rows: int, workers: int, database_url: str | None) -> dict[int, list[Mom
             print(f"{mark:,} rows, planted in {time.monotonic() - begun:.0f} s", flush=True)
             recorder.moments = moments[mark] = []
             writer = ManifestWriter(partial(write_manifest, database, night, settings, refs=_photos(mark)))
-            follower = Follower(make_app(settings), database, night, settings, writer, recorder)
+            identity = identity_of(database)
+            follower = Follower(make_app(settings, identity), database, identity, night, settings, writer, recorder)
             writer.start()
             follower.follow()
     return moments

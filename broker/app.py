@@ -13,13 +13,20 @@ from common.errors import BrokerError
 if TYPE_CHECKING:
     from common.settings import Settings
 
-#: The one queue. In Redis its key is `<key prefix>chunks`.
-QUEUE = "chunks"
 LABEL_CHUNK = "nightlabel.label_chunk"
 
 
-def make_app(settings: Settings) -> Celery:
-    """Return an app that can publish; `worker.celery` adds the task to it.
+def queue_of(identity: str) -> str:
+    """Return the name of a database's queue: several databases may share one Redis. Its key is `<key prefix>NAME`."""
+    return f"chunks-{identity}"
+
+
+def make_app(settings: Settings, identity: str | None = None) -> Celery:
+    """Return an app; `worker.celery` adds the task to it.
+
+    Args:
+        settings: what can be set.
+        identity: of the database whose chunks go over the queue; None: `serve_database` names it before it is used.
 
     Raises:
         BrokerError: no broker is set.
@@ -36,8 +43,6 @@ def make_app(settings: Settings) -> Celery:
         # What travels is one task, in JSON: nothing that a message says is ever executed.
         task_serializer="json",
         accept_content=["json"],
-        task_queues=[Queue(QUEUE)],
-        task_default_queue=QUEUE,
         task_ignore_result=True,  # outcomes are in the database; a result backend would hold them twice
         result_backend=None,
         # Acknowledge after the commit. A child that dies, or hangs and is killed, gives its chunk back. Celery would
@@ -87,4 +92,12 @@ def make_app(settings: Settings) -> Celery:
             "interval_max": 0.3,
         },
     )
+    if identity:
+        serve_database(app, identity)
     return app
+
+
+def serve_database(app: Celery, identity: str) -> None:
+    """Have the app use the queue of a database, and no other."""
+    queue = queue_of(identity)
+    app.conf.update(task_queues=[Queue(queue)], task_default_queue=queue, task_default_routing_key=queue)

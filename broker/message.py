@@ -1,48 +1,76 @@
-"""The message: one chunk of a run, as JSON arguments of one Celery task."""
+"""The message: one chunk of a database's run, as JSON arguments of one Celery task.
+
+It names the chunk and nothing else. Which images those are, and of which run, the worker learns from its own database:
+what a message says of paths or models could be another's, old, or forged.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from broker.app import LABEL_CHUNK, QUEUE
+from broker.app import LABEL_CHUNK
 from broker.queue import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from celery import Celery
 
 #: Messages that go to Redis in one round trip; 64 of them are half a megabyte.
 BATCH_MESSAGES = 64
-_TASK_ID = re.compile(r"chunk-([0-9]{1,18})\.[0-9]+")
+#: Above it, no id is one of a database's.
+_MAX_ID = 2**63 - 1
+_TASK_ID = re.compile(r"([0-9a-f-]{36})\.chunk-([0-9]{1,18})\.[0-9]+")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChunkMessage:
     """What `label_chunk` is called with."""
 
-    run_id: int
+    database: str  #: its identity
     chunk_id: int
     attempt: int
-    images: Sequence[tuple[int, str]]  #: image id and absolute path
+    run_id: int | None = None  #: for people who look at the queue; it does not travel as an argument
+    images: int | None = None  #: how many, likewise
+
+    @classmethod
+    def of_arguments(cls, arguments: tuple[object, ...]) -> Self:
+        """Return what a message's arguments say.
+
+        Raises:
+            ValueError: they are not those of a message.
+
+        """
+        match arguments:
+            case (str(database), int(chunk_id), int(attempt)) if 0 < chunk_id <= _MAX_ID and 0 < attempt <= _MAX_ID:
+                return cls(database=database, chunk_id=chunk_id, attempt=attempt)
+        raise ValueError("it is none of this version's messages")
+
+    @property
+    def arguments(self) -> tuple[str, int, int]:
+        return self.database, self.chunk_id, self.attempt
 
     @property
     def task_id(self) -> str:
         """Name the message, so that it is known on the queue and in a worker without its body."""
-        return task_id(self.chunk_id, self.attempt)
+        return task_id(self.database, self.chunk_id, self.attempt)
+
+    def __str__(self) -> str:
+        """Return what `celery inspect` and Flower show."""
+        return f"run {self.run_id}, chunk {self.chunk_id}, attempt {self.attempt}, {self.images} images"
 
 
-def task_id(chunk_id: int, attempt: int) -> str:
+def task_id(database: str, chunk_id: int, attempt: int) -> str:
     """Return the Celery task id of a chunk's attempt."""
-    return f"chunk-{chunk_id}.{attempt}"
+    return f"{database}.chunk-{chunk_id}.{attempt}"
 
 
-def chunk_id(task: str) -> int | None:
-    """Return the chunk of a `task_id`; None where it is not one."""
+def chunk_id(database: str, task: str) -> int | None:
+    """Return the chunk of a `task_id`; None where it is not one of this database's."""
     found = _TASK_ID.fullmatch(task)
-    return int(found[1]) if found else None
+    return int(found[2]) if found and found[1] == database else None
 
 
 def publish(app: Celery, messages: Iterable[ChunkMessage]) -> None:
@@ -56,12 +84,10 @@ def publish(app: Celery, messages: Iterable[ChunkMessage]) -> None:
         for message in messages:
             app.send_task(
                 LABEL_CHUNK,
-                args=(message.run_id, message.chunk_id, message.attempt, message.images),
+                args=message.arguments,
                 task_id=message.task_id,
-                queue=QUEUE,
+                queue=app.conf.task_default_queue,
                 producer=producer,
-                # What `celery inspect` and Flower show; 64 paths would be a screenful, and cost time.
-                argsrepr=f"run {message.run_id}, chunk {message.chunk_id}, attempt {message.attempt},"
-                f" {len(message.images)} images",
+                argsrepr=str(message),
                 retry=False,  # half a batch cannot be tried again; whoever follows the run finds what is missing
             )

@@ -1,15 +1,21 @@
-"""Child processes that never outlive their parent."""
+"""Child processes that never outlive their parent, and who a process is."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import signal
-import sys
+from functools import cache
+
+import psutil
 
 _PR_SET_PDEATHSIG = 1
 #: Loaded here, not between fork and exec, where loading could wait for a lock of a thread that is gone.
 _LIBC = ctypes.CDLL(None)
+_IS_LINUX = platform.system() == "Linux"
+#: Seconds by which two readings of one process's start may differ, where a clock was set in between.
+_SAME_START_S = 2.0
 
 
 def die_with_parent(parent_pid: int) -> None:
@@ -22,7 +28,55 @@ def die_with_parent(parent_pid: int) -> None:
     Source: prctl(2), PR_SET_PDEATHSIG.
 
     """
-    if sys.platform == "linux":
+    if _IS_LINUX:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent_pid:  # it ended before the call
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def process_identity(pid: int) -> str:
+    """Return who a living process of this machine is: `MACHINE/PID/START`.
+
+    A number alone is given again: to a later process, in another container, after the host's next start.
+
+    Raises:
+        psutil.NoSuchProcess: there is none of that number.
+
+    """
+    return f"{_machine()}/{pid}/{_start(pid)}"
+
+
+def is_running(identity: str | None) -> bool | None:
+    """Tell whether a process still runs; None where it is of another machine or container, and nobody can tell."""
+    machine, _, rest = (identity or "").rpartition("/")
+    machine, _, pid = machine.rpartition("/")
+    if machine != _machine() or not pid.isdecimal():
+        return None
+    try:
+        return abs(float(_start(int(pid))) - float(rest)) <= _SAME_START_S
+    except psutil.NoSuchProcess:
+        return False
+    except ValueError:
+        return None
+
+
+def _start(pid: int) -> str:
+    """Return when a process started: on Linux in seconds since the host did, which no setting of a clock moves."""
+    if not _IS_LINUX:
+        return f"{psutil.Process(pid).create_time():.2f}"
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            # Behind the name, which may hold anything, it is the 20th. Source: proc_pid_stat(5), starttime.
+            ticks = int(stat.read().rpartition(b")")[2].split()[19])
+    except (FileNotFoundError, ProcessLookupError):
+        raise psutil.NoSuchProcess(pid) from None
+    return f"{ticks / os.sysconf('SC_CLK_TCK'):.2f}"
+
+
+@cache
+def _machine() -> str:
+    """Return what tells this start of this host, and this container's process numbers, from all others."""
+    if not _IS_LINUX:
+        return f"{os.uname().nodename}/{psutil.boot_time():.0f}"
+    with open("/proc/sys/kernel/random/boot_id") as boot_id:
+        return f"{boot_id.read().strip()}/{os.readlink('/proc/self/ns/pid')}"

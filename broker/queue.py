@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kombu.exceptions import BatchPublishError, OperationalError
 from redis.exceptions import RedisError
 
-from broker.app import QUEUE
 from common.errors import BrokerError
 from common.settings import redact
 
@@ -53,44 +53,58 @@ def check_broker(app: Celery) -> None:
 def depth(app: Celery) -> int:
     """Return the number of chunks that wait for a worker."""
     with translated(app), app.connection_for_read() as connection:
-        return int(connection.default_channel.client.llen(QUEUE))
+        return int(connection.default_channel.client.llen(app.conf.task_default_queue))
 
 
 def unacknowledged(app: Celery) -> int:
-    """Return the number of chunks that were taken and not yet acknowledged."""
-    with translated(app), app.connection_for_read() as connection:
-        channel = connection.default_channel
-        return int(channel.client.hlen(channel.unacked_key))
+    """Return the number of chunks that were taken from this queue and not yet acknowledged."""
+    return len(unacknowledged_tags(app))
 
 
 def queued_ids(app: Celery) -> set[str]:
     """Return the task ids of the messages that wait."""
     with translated(app), app.connection_for_read() as connection:
-        raw = connection.default_channel.client.lrange(_key(app, QUEUE), 0, -1)
+        raw = connection.default_channel.client.lrange(_key(app, app.conf.task_default_queue), 0, -1)
     return {_id(message) for message in raw}
 
 
 def unacknowledged_tags(app: Celery) -> dict[str, bytes]:
-    """Return, by task id, the delivery tags of the messages that were taken and not acknowledged."""
+    """Return, by task id, the delivery tags of this queue's messages that were taken and not acknowledged."""
     with translated(app), app.connection_for_read() as connection:
         channel = connection.default_channel
         raw = channel.client.hgetall(_key(app, channel.unacked_key))
-    return {_id(value): tag for tag, value in raw.items()}
+    # All queues on a Redis share the hash; each value is the message, its exchange and its routing key.
+    queue = json.dumps(app.conf.task_default_queue).encode()
+    return {_id(value): tag for tag, value in raw.items() if value.rstrip(b"] ").endswith(queue)}
 
 
-def held_ids(app: Celery) -> set[str]:
-    """Ask all live workers which messages they hold; return the task ids.
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What the workers say that they hold."""
 
-    A worker that does not answer within `INSPECT_TIMEOUT_S` holds nothing, as far as anyone can tell.
+    ids: frozenset[str]  #: task ids
+    silent: (
+        int  #: workers that are connected and gave no answer in time: slow, hung or cut off, but not known to be gone
+    )
+
+
+def held_by_workers(app: Celery) -> Held:
+    """Ask all live workers which messages they hold.
+
+    One that does not answer within `INSPECT_TIMEOUT_S` is silent as long as it is connected: a main process may be held
+    up, by a locked database for instance, while its children label. One that was killed is connected no more.
     """
-    held: set[str] = set()
-    with translated(app):
-        inspect = app.control.inspect(timeout=INSPECT_TIMEOUT_S)
+    ids: set[str] = set()
+    silent = 0
+    with translated(app), app.connection_for_write() as connection:
+        inspect = app.control.inspect(timeout=INSPECT_TIMEOUT_S, connection=connection)
         # In this order: a chunk goes from reserved to active, never back, so that it is in one of the answers.
-        for reply in (inspect.reserved(), inspect.active()):
-            for tasks in (reply or {}).values():
-                held |= {task["id"] for task in tasks}
-    return held
+        for ask in (inspect.reserved, inspect.active):
+            replies = ask() or {}
+            silent = max(silent, connection.default_channel.receivers - len(replies))
+            for tasks in replies.values():
+                ids |= {task["id"] for task in tasks}
+    return Held(ids=frozenset(ids), silent=silent)
 
 
 def forget(app: Celery, tags: set[bytes]) -> None:
@@ -104,10 +118,14 @@ def forget(app: Celery, tags: set[bytes]) -> None:
 
 
 def workers(app: Celery) -> dict[str, int]:
-    """Return the names of the workers that answer, with the number of chunks each is labelling."""
+    """Return the names of the workers that answer and serve this queue, with the number of chunks each is labelling."""
+    queue = app.conf.task_default_queue
     with translated(app):
-        reply = app.control.inspect(timeout=INSPECT_TIMEOUT_S).active()
-    return {name: len(tasks) for name, tasks in sorted((reply or {}).items())}
+        inspect = app.control.inspect(timeout=INSPECT_TIMEOUT_S)
+        served = inspect.active_queues() or {}
+        active = inspect.active() or {}
+    serving = (name for name, queues in served.items() if any(one["name"] == queue for one in queues or ()))
+    return {name: len(active.get(name, ())) for name in sorted(serving)}
 
 
 def _key(app: Celery, name: str) -> str:

@@ -19,6 +19,7 @@ from queue import Empty
 from typing import Any
 
 from kombu.transport import TRANSPORT_ALIASES, redis, virtual
+from kombu.utils.json import dumps
 from redis.exceptions import ResponseError
 
 logger = logging.getLogger(__name__)
@@ -85,6 +86,14 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu has no types
     """A channel that outlives what it cannot read, and a Redis that refuses."""
 
     QoS = QoS
+    #: How many connections the last message to all workers went to.
+    receivers = 0
+
+    def _put_fanout(self, exchange: str, message: dict[str, Any], routing_key: str, **_: Any) -> None:  # noqa: ANN401
+        """Send a message to all that listen, and note how many do: Redis knows, and kombu does not ask."""
+        topics = self._get_publish_topics(exchange, routing_key)
+        with self.conn_or_acquire() as client:
+            self.receivers = sum(client.publish(topic, dumps(message)) for topic in topics)
 
     def _brpop_read(self, **options: Any) -> bool:  # noqa: ANN401 - kombu's
         """Read one message and hand it on.

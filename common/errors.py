@@ -29,6 +29,10 @@ class ModelError(NightlabelError):
     exit_status = 3
 
 
+class EngineError(ModelError):
+    """The model's engine raised an error, or answered with what are no probabilities."""
+
+
 class BrokerError(NightlabelError):
     """Redis is out of reach."""
 
@@ -65,6 +69,12 @@ class FollowedError(NightlabelError):
     """Another command follows the run already."""
 
     exit_status = 8
+
+
+class CancelledError(NightlabelError):
+    """The run was cancelled."""
+
+    exit_status = 9
 
 
 #: Ctrl-C or SIGTERM: 128 + SIGINT, as shells have it.

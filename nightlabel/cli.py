@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
-from common.errors import INTERRUPTED_EXIT_STATUS, ArchiveError, NightlabelError, UsageError
+from common.errors import INTERRUPTED_EXIT_STATUS, ArchiveError, DatabaseError, NightlabelError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -235,6 +235,32 @@ def status(
 
     show = watch_status if watch else print_status
     show(settings, _existing_database(settings), _console())
+
+
+@app.command()
+@_guarded
+def cancel(
+    run_id: Annotated[int, typer.Argument(metavar="RUN", help="Its number, as `nightlabel status` shows it.")],
+    db: Db = None,
+) -> None:
+    """Give up a run that is not finished: it is not labelled any further. What it labelled stays.
+
+    Example: nightlabel cancel 3
+    """
+    from storage.runs import cancel as cancel_run
+    from storage.runs import progress
+
+    database = _existing_database(_settings(database_url=db))
+    before = cancel_run(database, run_id)
+    if before is None:
+        raise DatabaseError(f"There is no run {run_id} in {database.shown}. `nightlabel status` lists those at work.")
+    if before.state in ("finished", "cancelled"):
+        typer.echo(f"Run {run_id} is {before.state} already.")
+        return
+    state = progress(database, run_id)
+    typer.echo(
+        f"Run {run_id} is cancelled: {state.labelled:,} of {state.images:,} images have their outcome, and keep it."
+    )
 
 
 @app.command()

@@ -9,9 +9,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import psutil
-
-from broker.queue import depth
+from broker.process import is_running, process_identity
 from common.errors import (
     ArchiveError,
     BrokerError,
@@ -23,10 +21,11 @@ from common.errors import (
 )
 from nightlabel.watching import FAILURE_WINDOW, ArchiveWatch, FailureWatch, QuietWatch, StallWatch
 from producer.publish import Publisher
+from storage import following
 from storage.figures import failures_by_kind
 from storage.outcomes import doubt_failures
 from storage.records import shown
-from storage.runs import follow, progress, unfollow
+from storage.runs import last_done, progress
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -45,7 +44,7 @@ _POLL_S = 0.2
 _LOOKING_SHARE = 20
 #: Seconds between two signs of life of a follower.
 FOLLOW_EVERY_S = 5.0
-#: A follower that was not heard of for as long is gone.
+#: One that was not heard of for as long, of whom nobody can tell from here whether it runs, is gone.
 FOLLOWER_SILENCE = timedelta(seconds=4 * FOLLOW_EVERY_S)
 #: Seconds that Redis or the database may be away before a run gives up: longer than a host takes to start again.
 PATIENCE_S = 900.0
@@ -64,6 +63,7 @@ class Follower:
         self,
         app: Celery,
         database: Database,
+        identity: str,
         run: Run,
         settings: Settings,
         manifest: ManifestWriter,
@@ -72,7 +72,7 @@ class Follower:
         self._app = app
         self._database = database
         self._run = run
-        self._publisher = Publisher(app, database, run, settings)
+        self._publisher = Publisher(app, database, identity, run, settings)
         self._manifest = manifest
         self._display = display
         self._quiet = QuietWatch()
@@ -80,7 +80,7 @@ class Follower:
         self._failures = FailureWatch()
         self._max_failure_share = settings.max_failure_share
         self._is_doubtful = False
-        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self._me = following.Follower(f"{socket.gethostname()}:{os.getpid()}", process_identity(os.getpid()))
         self._heard_at = 0.0
         self._look_at = 0.0
         self._told = False
@@ -142,16 +142,16 @@ class Follower:
 
         Raises:
             FollowedError: another process does.
+            CancelledError: the run was cancelled.
 
         """
         if time.monotonic() - self._heard_at < FOLLOW_EVERY_S:
             return
-        other = follow(self._database, self._run.id, self._name, patience=FOLLOWER_SILENCE)
-        if other and not _is_dead(other):
-            raise FollowedError(f"Run {self._run.id} is followed by {other} already. Wait for it, or end that process.")
+        other = following.follow(
+            self._database, self._run.id, self._me, patience=FOLLOWER_SILENCE, is_running=is_running
+        )
         if other:
-            unfollow(self._database, self._run.id, other)
-            follow(self._database, self._run.id, self._name, patience=timedelta())
+            raise FollowedError(f"Run {self._run.id} is followed by {other} already. Wait for it, or end that process.")
         self._heard_at = time.monotonic()
 
     def release(self) -> None:
@@ -162,7 +162,7 @@ class Follower:
             except DatabaseError as error:
                 self._display.note(f"What failed is not tried again by itself; `nightlabel retry` does it. {error}")
         with suppress(DatabaseError):  # then it waits until this process is seen to be gone
-            unfollow(self._database, self._run.id, self._name)
+            following.unfollow(self._database, self._run.id, self._me)
 
     def _keep_redis_alive(self) -> None:
         if self.redis and not self.redis.is_running():
@@ -203,9 +203,10 @@ class Follower:
         return until_published and not state.chunks_waiting and not self._publisher.reconcile()
 
     def _find_lost(self, state: Progress) -> None:
-        """Publish again what got lost, once nothing moves and nothing waits for a worker."""
-        if self._quiet.is_quiet(state.chunks_done, depth(self._app)):
+        """Publish again what got lost, once nothing of this run moves, though some of it was published."""
+        if self._quiet.is_quiet(state.chunks_done, state.chunks_published):
             lost = self._publisher.reconcile()
+            self._quiet.found(lost)
             if lost:
                 self._display.note(f"{lost} chunks got lost with a worker or on the way; they are published again.")
 
@@ -236,6 +237,9 @@ class Follower:
         times = self._stall.times_stalled(state)
         if not times:
             return
+        if not state.chunks_in_work and self._is_other_work_done():
+            self._stall.forget()  # the workers are not stalled: this run's chunks wait behind another run's
+            return
         what = f"Nothing was labelled for {self._stall.limit_s:.0f} s, though {state.chunks_published:,} chunks wait"
         if self.workers is None:
             self._display.note(f"{what}. Does a worker run? `nightlabel status` tells.")
@@ -247,6 +251,11 @@ class Follower:
                 f"{what}, and starting the workers again did not help {MAX_STALLS} times."
                 f" The worker said: {self.workers.last_words()}"
             )
+
+    def _is_other_work_done(self) -> bool:
+        """Tell whether a chunk of any run was done within the time after which a run counts as stalled."""
+        done_at, now = last_done(self._database)
+        return done_at is not None and abs(now - done_at) < timedelta(seconds=self._stall.limit_s)
 
     def _tell_left_out(self) -> None:
         """Say, once, what the scan could not read or would not follow."""
@@ -265,13 +274,3 @@ class Follower:
             return
         others = f" {enqueued.scan.ignored:,} files there are no images." if enqueued.scan.ignored else ""
         raise ArchiveError(f"There is no image to label in {', '.join(map(shown, self._run.roots))}.{others}")
-
-
-def has_ended(host: str, pid: int) -> bool:
-    """Tell whether a process was one of this host and has ended; of other hosts nobody here knows."""
-    return host == socket.gethostname() and not psutil.pid_exists(pid)
-
-
-def _is_dead(follower: str) -> bool:
-    host, _, pid = follower.rpartition(":")
-    return has_ended(host, int(pid))

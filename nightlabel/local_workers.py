@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 #: Exit statuses with which a worker says that starting it again would not help, and what each means.
 _HOPELESS: dict[int, type[NightlabelError]] = {
-    error.exit_status: error for error in (UsageError, ModelError, DatabaseError)
+    error.exit_status: error for error in (UsageError, ModelError, DatabaseError, WorkersError)
 }
 #: A worker that dies is started again after 1, 2, 4, … seconds, up to this many.
 LONGEST_PAUSE_S = 30.0
@@ -70,6 +72,7 @@ class LocalWorkers:
             if time.monotonic() >= self._restart_at:
                 self.start()
             return None
+        self._kill()  # what is left of it
         self._process = None
         if status in _HOPELESS:
             raise _HOPELESS[status](f"The worker ended. {self.last_words()}")
@@ -91,16 +94,21 @@ class LocalWorkers:
         try:
             self._process.wait(self._stop_timeout_s)
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
-            self._process.kill()
-            self._process.wait()
+            self._kill()
         self._process = None
 
     def restart(self) -> None:
         """Kill the workers and start them again: what they were doing is not lost."""
         if self._process:
-            self._process.kill()  # its children die with it
-            self._process.wait()
+            self._kill()
         self.start()
+
+    def _kill(self) -> None:
+        """Kill the worker with all of its processes, which are a group: not every system lets children die with it."""
+        assert self._process
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
     def last_words(self) -> str:
         """Return the end of the worker's log."""

@@ -5,22 +5,25 @@ from __future__ import annotations
 import shlex
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
+from broker.process import is_running
 from common.errors import BrokerError, DatabaseBusyError
-from nightlabel.follower import FOLLOWER_SILENCE, has_ended
+from nightlabel.follower import FOLLOWER_SILENCE
 from report.words import duration
 from storage.figures import failures_by_kind, pace, recent_workers
+from storage.identity import identity_of
 from storage.records import shown
 from storage.runs import newest_run, progress, unfinished_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from rich.console import Console
 
@@ -60,7 +63,8 @@ class Situation:
     @property
     def is_followed(self) -> bool:
         heard_of = self.run.followed_at
-        return heard_of is not None and self.now - heard_of < FOLLOWER_SILENCE
+        lives = is_running(self.run.follower_process)
+        return heard_of is not None and (lives or (lives is None and abs(self.now - heard_of) < FOLLOWER_SILENCE))
 
     @property
     def stalled_for(self) -> timedelta | None:
@@ -96,12 +100,12 @@ def _look(settings: Settings, database: Database, unfinished: Sequence[Run]) -> 
 
 def _lines(settings: Settings, database: Database, unfinished: Sequence[Run]) -> Iterator[str]:
     newest = newest_run(database)
-    queue = _queue(settings)
+    queue = _queue(settings, database)
+    now = database.clock()
     if newest is None:
         yield f"No run in {database.shown}. `nightlabel run PATH` makes one."
     else:
         for run in unfinished or [newest]:
-            now = datetime.now(UTC)
             situation = Situation(
                 run=run,
                 now=now,
@@ -112,16 +116,16 @@ def _lines(settings: Settings, database: Database, unfinished: Sequence[Run]) ->
                 stall=timedelta(seconds=settings.stall_limit_s),
             )
             yield from describe(situation)
-    yield from _workers(queue, recent_workers(database, datetime.now(UTC) - WORKER_SILENCE))
+    yield from _workers(queue, recent_workers(database, now - WORKER_SILENCE), now)
 
 
-def _queue(settings: Settings) -> Queue | None:
+def _queue(settings: Settings, database: Database) -> Queue | None:
     if settings.broker_url is None:
         return None
     from broker.app import make_app
     from broker.queue import depth, unacknowledged, workers
 
-    app = make_app(settings)
+    app = make_app(settings, identity_of(database))
     return Queue(depth=depth(app), unacknowledged=unacknowledged(app), workers=workers(app))
 
 
@@ -151,12 +155,17 @@ def describe(situation: Situation) -> Iterator[str]:
 def advice(situation: Situation) -> str:
     """Return what a person should do about a run."""
     run, queue = situation.run, situation.queue
+    if run.state == "cancelled":
+        return "nothing: it was cancelled; the same command begins a new one"
     if run.state == "finished":
         return "nothing; `nightlabel retry` tries again what failed" if situation.progress.failed else "nothing"
     if not situation.is_followed:
         paths = " ".join(shlex.quote(shown(root)) for root in run.roots)
         again = f"nightlabel enqueue --wait {paths}" if queue else f"nightlabel run {paths}"
-        return f"nobody follows the run: the command that began it goes on with it, as in `{again}`"
+        return (
+            f"nobody follows the run: the command that began it goes on with it, as in `{again}`;"
+            f" or give it up with `nightlabel cancel {run.id}`"
+        )
     if queue and not queue.workers:
         return "no worker answers: start one with `nightlabel worker`"
     if situation.stalled_for:
@@ -164,7 +173,7 @@ def advice(situation: Situation) -> str:
     return "nothing: it is getting on" if situation.pace.images else "nothing: it is about to begin"
 
 
-def _workers(queue: Queue | None, seen: Sequence[WorkerSample]) -> Iterator[str]:
+def _workers(queue: Queue | None, seen: Sequence[WorkerSample], now: datetime) -> Iterator[str]:
     if queue:
         yield f"Queue: {queue.depth:,} chunks wait, {queue.unacknowledged:,} are taken"
         for name, chunks in queue.workers.items():
@@ -172,6 +181,6 @@ def _workers(queue: Queue | None, seen: Sequence[WorkerSample]) -> Iterator[str]
     for sample in seen:
         if sample.seen_at is None:
             continue
-        ago = duration((datetime.now(UTC) - sample.seen_at).total_seconds())
-        ended = "; it has ended" if has_ended(sample.host, sample.pid) else ""
+        ago = duration(max(0.0, (now - sample.seen_at).total_seconds()))  # a clock may have been set back
+        ended = "; it has ended" if is_running(sample.process) is False else ""
         yield f"Process {sample.name}: stored a chunk {ago} ago, {sample.rss_bytes / 1e6:.0f} MB{ended}"

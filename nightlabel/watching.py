@@ -26,24 +26,31 @@ ARCHIVE_SILENT_S = 60.0
 
 
 class QuietWatch:
-    """Tells when it is time to reconcile: nothing was labelled for a while, though nothing waits on the queue."""
+    """Tells when it is time to reconcile: chunks of the run were published, and none of them is done for a while."""
 
     #: Seconds without a chunk done. A chunk of small images takes a second or less.
     QUIET_S = 3.0
+    #: The same where nothing was found to be lost again and again: chunks wait for a worker, or behind another run's.
+    LONGEST_QUIET_S = 60.0
 
     def __init__(self) -> None:
         self._done = -1
         self._since = time.monotonic()
+        self._pause_s = self.QUIET_S
 
-    def is_quiet(self, chunks_done: int, queue_depth: int) -> bool:
-        """Tell whether nothing has moved for `QUIET_S`; asked again and again, it says so once each time."""
+    def is_quiet(self, chunks_done: int, chunks_published: int) -> bool:
+        """Tell whether nothing has moved for so long; asked again and again, it says so once each time."""
         now = time.monotonic()
-        if chunks_done != self._done or queue_depth:
-            self._done, self._since = chunks_done, now
-        elif now - self._since >= self.QUIET_S:
+        if chunks_done != self._done or not chunks_published:
+            self._done, self._since, self._pause_s = chunks_done, now, self.QUIET_S
+        elif now - self._since >= self._pause_s:
             self._since = now
             return True
         return False
+
+    def found(self, lost: int) -> None:
+        """Note how many chunks were lost: where there is none, it is looked for them less often."""
+        self._pause_s = self.QUIET_S if lost else min(2 * self._pause_s, self.LONGEST_QUIET_S)
 
 
 class StallWatch:
@@ -68,6 +75,10 @@ class StallWatch:
     def restart(self) -> None:
         """Count from now: what has passed was not the workers' fault."""
         self._since = time.monotonic()
+
+    def forget(self) -> None:
+        """Count from now, and from the first time on: there was no stall."""
+        self._times = 0
 
 
 class FailureWatch:

@@ -13,7 +13,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from broker.message import ChunkMessage, chunk_id, publish, task_id
-from broker.queue import depth, forget, held_ids, queued_ids, unacknowledged_tags
+from broker.queue import depth, forget, held_by_workers, queued_ids, unacknowledged_tags
 from common.errors import WorkersError
 from storage.manifest import done_chunks, open_chunks, take_back, take_waiting
 
@@ -36,12 +36,15 @@ LAST_ACKNOWLEDGEMENT_S = 1.0
 class Publisher:
     """A run's way to the queue. Whoever follows the run calls `publish_waiting` and `reconcile` again and again."""
 
-    def __init__(self, app: Celery, database: Database, run: Run, settings: Settings) -> None:
+    def __init__(self, app: Celery, database: Database, identity: str, run: Run, settings: Settings) -> None:
         self._app = app
         self._database = database
+        self._identity = identity
         self._run = run
         self._limit = settings.queue_limit
         self._again: Counter[int] = Counter()  # by chunk, how often it was published again; not what Redis refused
+        self._patience_s = settings.stall_limit_s
+        self._silent_since: dict[PublishedChunk, float] = {}  # that a worker may hold which does not answer
         self._room = 0  # at least so many more chunks may wait: workers only ever take some
 
     def publish_waiting(self) -> int:
@@ -60,7 +63,13 @@ class Publisher:
         publish(
             self._app,
             (
-                ChunkMessage(run_id=self._run.id, chunk_id=chunk.id, attempt=chunk.attempt, images=chunk.images)
+                ChunkMessage(
+                    database=self._identity,
+                    chunk_id=chunk.id,
+                    attempt=chunk.attempt,
+                    run_id=self._run.id,
+                    images=chunk.images,
+                )
                 for chunk in taken
             ),
         )
@@ -78,17 +87,26 @@ class Publisher:
         """
         suspects = self._missing_from_queue()
         tags = unacknowledged_tags(self._app) if suspects else {}
-        taken = {chunk for chunk in suspects if _id(chunk) in tags}
-        if taken:
+        if any(self._id(chunk) in tags for chunk in suspects):
             # Taken, and not acknowledged: by a worker that lives and says so, or by one that is dead. Those
             # that were finished while the workers were asked are no longer open.
-            held = held_ids(self._app)
+            held = held_by_workers(self._app)
             suspects &= self._missing_from_queue()
-            suspects = {chunk for chunk in suspects if _id(chunk) not in held}
+            suspects = {chunk for chunk in suspects if self._id(chunk) not in held.ids}
+            if held.silent:
+                suspects -= self._perhaps_held({chunk for chunk in suspects if self._id(chunk) in tags})
+            else:
+                self._silent_since.clear()
         self._refuse_endless(suspects)
         lost = take_back(self._database, suspects)
-        forget(self._app, {tags[_id(chunk)] for chunk in suspects if _id(chunk) in tags})
+        forget(self._app, {tags[self._id(chunk)] for chunk in suspects if self._id(chunk) in tags})
         return lost
+
+    def _perhaps_held(self, taken: set[PublishedChunk]) -> set[PublishedChunk]:
+        """Return those that a worker may hold which is connected and does not answer: slow is not gone, for a while."""
+        now = time.monotonic()
+        self._silent_since = {chunk: self._silent_since.get(chunk, now) for chunk in taken}
+        return {chunk for chunk, since in self._silent_since.items() if now - since < self._patience_s}
 
     def forget_done(self) -> int:
         """Drop from Redis what workers that died have left there of chunks which are done; return how many.
@@ -103,8 +121,10 @@ class Publisher:
         deadline = time.monotonic() + LAST_ACKNOWLEDGEMENT_S
         while left := self._unacknowledged_of_done():
             if time.monotonic() > deadline:
-                held = held_ids(self._app)
-                left = {task: tag for task, tag in self._unacknowledged_of_done().items() if task not in held}
+                held = held_by_workers(self._app)
+                if held.silent:
+                    return 0  # what is delivered once more finds that it is done
+                left = {task: tag for task, tag in self._unacknowledged_of_done().items() if task not in held.ids}
                 forget(self._app, set(left.values()))
                 return len(left)
             time.sleep(0.05)
@@ -112,7 +132,7 @@ class Publisher:
 
     def _unacknowledged_of_done(self) -> dict[str, bytes]:
         tags = unacknowledged_tags(self._app)
-        chunk_of = {task: chunk for task in tags if (chunk := chunk_id(task)) is not None}
+        chunk_of = {task: chunk for task in tags if (chunk := chunk_id(self._identity, task)) is not None}
         done = done_chunks(self._database, self._run.id, chunk_of.values()) if chunk_of else set()
         return {task: tags[task] for task, chunk in chunk_of.items() if chunk in done}
 
@@ -128,8 +148,7 @@ class Publisher:
     def _missing_from_queue(self) -> set[PublishedChunk]:
         published = open_chunks(self._database, self._run.id)
         queued = queued_ids(self._app) if published else set()
-        return {chunk for chunk in published if _id(chunk) not in queued}
+        return {chunk for chunk in published if self._id(chunk) not in queued}
 
-
-def _id(chunk: PublishedChunk) -> str:
-    return task_id(chunk.chunk_id, chunk.attempt)
+    def _id(self, chunk: PublishedChunk) -> str:
+        return task_id(self._identity, chunk.chunk_id, chunk.attempt)

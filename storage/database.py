@@ -6,6 +6,7 @@ import json
 import sqlite3
 import time
 from contextlib import closing, contextmanager, nullcontext
+from datetime import UTC, datetime
 from functools import cache
 from itertools import islice
 from threading import Lock
@@ -145,6 +146,18 @@ class Database:
             connection.execution_options(nightlabel_write=True).begin(),
         ):
             yield connection
+
+    def now(self, connection: Connection) -> datetime:
+        """Return the time by the database's clock, which all hosts share: each one's own may be hours off."""
+        if self.is_sqlite:  # its clock is this host's, and so are all of its users
+            return datetime.now(UTC)
+        now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+        return now.astimezone(UTC)
+
+    def clock(self) -> datetime:
+        """Return the time by the database's clock."""
+        with self.read() as connection:
+            return self.now(connection)
 
     def insert_or_keep(self, table: Table, key: tuple[str, ...]) -> Executable:
         """Return an INSERT that leaves a row alone where the `key` is there already."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import and_, bindparam, insert, select, update
 
-from storage.records import Chunk, ChunkImage, ImageRef, shown
+from storage.records import Chunk, ImageRef, shown
 from storage.tables import FAILED, chunks, images, manifest, outcomes
 
 if TYPE_CHECKING:
@@ -89,26 +88,13 @@ def take_waiting(database: Database, run_id: int, limit: int) -> list[Chunk]:
         ids = list(connection.execute(waiting).scalars())
         if not ids:
             return []
-        attempts = connection.execute(
+        taken = connection.execute(
             update(chunks)
             .where(chunks.c.id.in_(ids))
-            .values(attempt=chunks.c.attempt + 1, published_at=datetime.now(UTC), started_at=None)
-            .returning(chunks.c.id, chunks.c.attempt)
-        )
-        attempt_of = {row.id: row.attempt for row in attempts}
-        members: dict[int, list[ChunkImage]] = {chunk_id: [] for chunk_id in ids}
-        rows = connection.execute(
-            select(manifest.c.chunk_id, images.c.id, images.c.path, images.c.path_hex)
-            .join(images, images.c.id == manifest.c.image_id)
-            .where(manifest.c.chunk_id.in_(ids))
-            .order_by(manifest.c.chunk_id, images.c.id)
+            .values(attempt=chunks.c.attempt + 1, published_at=database.now(connection), started_at=None)
+            .returning(chunks.c.id, chunks.c.attempt, chunks.c.images)
         ).all()
-        for chunk_id, image_id, path, path_hex in rows:
-            members[chunk_id].append(ChunkImage(image_id, path_of(path, path_hex)))
-    return [
-        Chunk(id=chunk_id, run_id=run_id, attempt=attempt_of[chunk_id], images=tuple(members[chunk_id]))
-        for chunk_id in ids
-    ]
+    return [Chunk(id=row.id, run_id=run_id, attempt=row.attempt, images=row.images) for row in sorted(taken)]
 
 
 def open_chunks(database: Database, run_id: int) -> set[PublishedChunk]:

@@ -1,22 +1,26 @@
-"""Beginning a chunk, and storing what became of its images."""
+"""Storing what became of a chunk's images."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, func, select, update
 
-from storage.tables import FAILED, OK, chunks, manifest, outcomes, samples, workers
+from storage.claims import UNSUSPECTED, is_open, members_of
+from storage.identity import read_identity
+from storage.tables import FAILED, OK, chunks, manifest, models, outcomes, runs, samples, workers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Select
+    from sqlalchemy import Connection, Select
 
+    from storage.claims import Claim
     from storage.database import Database
-    from storage.records import Outcome, ProcessSample, Run, WorkerSample
+    from storage.records import Outcome, ProcessSample, WorkerSample
 
 _KEY = ("image_id", "model_id")
 _VALUES = tuple(column.name for column in outcomes.columns if column.name not in _KEY)
@@ -27,71 +31,30 @@ _OWN = (
 )
 _LABELS = tuple(f"{part}_{rank}" for rank in (1, 2, 3) for part in ("label", "score"))
 _COLUMNS = ("image_id", "status", *_LABELS, *_OWN)
-_UNSUSPECTED = {"suspect_id": None, "suspect_starts": 0, "ended_by": None}
 _SAMPLE = ("host", "pid", "process", "started_at", "seen_at", "rss_bytes", "peak_rss_bytes")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """A worker's right to label a chunk."""
+class Stored(Enum):
+    """What became of a chunk that was to be stored."""
 
-    chunk_id: int
-    starts: int  #: 1, or more if an earlier start did not end
-    started_at: datetime
-    queue_ms: float  #: from publishing to this start; two hosts' clocks may make it inexact, never negative
-    suspect_id: int | None = None  #: the image, labelled alone, that an earlier start ended with
-    suspect_starts: int = 0  #: how many starts ended with it
-    ended_by: str | None = None  #: the signal or the limit that ended the last one; None: nobody saw its end
-
-
-def claim(database: Database, chunk_id: int, attempt: int, worker: str) -> Claim | None:
-    """Note that a worker begins the chunk.
-
-    Returns:
-        None if there is nothing to do: the chunk is done, or was published again under a newer attempt.
-
-    """
-    now = datetime.now(UTC)
-    statement = (
-        update(chunks)
-        .where(*_is_open(chunk_id), chunks.c.attempt == attempt)
-        .values(starts=chunks.c.starts + 1, started_at=now, worker=worker)
-        .returning(*(chunks.c[name] for name in ("starts", "published_at", "suspect_id", "suspect_starts", "ended_by")))
-    )
-    with database.write() as connection:
-        row = connection.execute(statement).one_or_none()
-    if row is None:
-        return None
-    waited = (now - row.published_at).total_seconds() if row.published_at else 0.0
-    return Claim(
-        chunk_id=chunk_id,
-        starts=row.starts,
-        started_at=now,
-        queue_ms=max(0.0, waited * 1000),
-        suspect_id=row.suspect_id,
-        suspect_starts=row.suspect_starts,
-        ended_by=row.ended_by,
-    )
+    DONE = auto()
+    TOO_LATE = auto()  #: it was done already, or is no more what was claimed; nothing is changed
+    INCOMPLETE = auto()  #: some of its images have no outcome of it; nothing is changed
 
 
 def store(
     database: Database,
-    run: Run,
     claimed: Claim,
     results: Sequence[Outcome],
     sample: WorkerSample,
     history: Sequence[ProcessSample] = (),
-) -> bool:
+) -> Stored:
     """Store a chunk's outcomes and mark it done, in one transaction; and `history`, samples to be kept, with it.
 
-    Outcomes that `store_one` stored before are not given again.
-
-    Returns:
-        False if another worker has stored the chunk already; then nothing is changed.
-
+    Outcomes that `store_one` stored before need not be given again.
     """
-    now = datetime.now(UTC)
     with database.write() as connection:
+        now = max(database.now(connection), claimed.started_at)  # clocks are set back
         database.upsert_rows(
             connection,
             workers,
@@ -106,10 +69,10 @@ def store(
             keep = database.insert_or_keep(samples, ("worker", "sampled_at"))
             connection.execute(keep, [asdict(one) for one in history])
         done = {"done_at": now, "started_at": claimed.started_at, "worker": sample.name}
-        return _store(database, connection, run, claimed, results, sample.name, done)
+        return _store(database, connection, claimed, results, sample.name, now, done)
 
 
-def store_one(database: Database, run: Run, claimed: Claim, outcome: Outcome, worker: str) -> bool:
+def store_one(database: Database, claimed: Claim, outcome: Outcome, worker: str) -> bool:
     """Store one outcome of a chunk that is labelled image by image, and clear the suspicion.
 
     Returns:
@@ -117,48 +80,15 @@ def store_one(database: Database, run: Run, claimed: Claim, outcome: Outcome, wo
 
     """
     with database.write() as connection:
-        return _store(database, connection, run, claimed, [outcome], worker, {})
+        now = database.now(connection)
+        return _store(database, connection, claimed, [outcome], worker, now, {}) is Stored.DONE
 
 
-def stored_images(database: Database, run: Run, chunk_id: int) -> set[int]:
-    """Return the ids of the images whose outcomes the chunk has stored already."""
+def stored_images(database: Database, claimed: Claim) -> dict[int, bool]:
+    """Return the ids of the images whose outcomes the chunk has stored already, and whether each has labels."""
+    query = _stored(claimed).add_columns(outcomes.c.error_kind.is_(None))
     with database.read() as connection:
-        return set(connection.execute(_stored(run, chunk_id)).scalars())
-
-
-def suspect(database: Database, claimed: Claim, image_id: int) -> None:
-    """Note, before it is touched, that this image is labelled alone now: if the worker dies, it was with it."""
-    starts = claimed.suspect_starts + 1 if image_id == claimed.suspect_id else 1
-    with database.write() as connection:
-        connection.execute(
-            update(chunks)
-            .where(*_is_open(claimed.chunk_id))
-            .values(suspect_id=image_id, suspect_starts=starts, ended_by=None)
-        )
-
-
-def note_end(database: Database, chunk_id: int, attempt: int, ended_by: str) -> None:
-    """Note what ended the start of a chunk that did not end in good order."""
-    with database.write() as connection:
-        connection.execute(
-            update(chunks).where(*_is_open(chunk_id), chunks.c.attempt == attempt).values(ended_by=ended_by)
-        )
-
-
-def clear_suspicion(database: Database, chunk_id: int) -> None:
-    """Note that a start of the chunk ended in good order: no image is to blame."""
-    with database.write() as connection:
-        connection.execute(update(chunks).where(*_is_open(chunk_id)).values(**_UNSUSPECTED))
-
-
-def give_back(database: Database, claimed: Claim) -> None:
-    """Note that the start came to nothing, through no fault of an image: the next one begins as if it had not been."""
-    with database.write() as connection:
-        connection.execute(
-            update(chunks)
-            .where(*_is_open(claimed.chunk_id), chunks.c.starts > 0)
-            .values(starts=chunks.c.starts - 1, started_at=None, **_UNSUSPECTED)
-        )
+        return {image_id: bool(ok) for image_id, ok in connection.execute(query)}
 
 
 def doubt_failures(database: Database, run_id: int) -> None:
@@ -175,13 +105,16 @@ def doubt_failures(database: Database, run_id: int) -> None:
 def _store(
     database: Database,
     connection: Connection,
-    run: Run,
     claimed: Claim,
     results: Sequence[Outcome],
     worker: str,
-    marks: dict[str, Any],
-) -> bool:
-    """Write outcomes and, last, the chunk's marks and counts; take all of it back if the chunk is done already."""
+    now: datetime,
+    done: dict[str, Any],
+) -> Stored:
+    """Write outcomes and, last, the chunk's marks and counts; take all of it back if it is not to be."""
+    if not _is_as_claimed(connection, claimed):
+        connection.rollback()
+        return Stored.TOO_LATE
     if results:
         database.upsert_rows(
             connection,
@@ -189,39 +122,58 @@ def _store(
             _KEY,
             _VALUES,
             _COLUMNS,
-            database.bound(_COLUMNS, [_row(outcome) for outcome in results]),
-            model_id=run.model_id,
-            run_id=run.id,
+            # In one order: two that store the same images of different chunks wait for each other, not crosswise.
+            database.bound(_COLUMNS, [_row(outcome) for outcome in sorted(results, key=lambda one: one.image_id)]),
+            model_id=claimed.run.model_id,
+            run_id=claimed.run.id,
             chunk_id=claimed.chunk_id,
             queue_ms=claimed.queue_ms,
             worker=worker,
-            labelled_at=datetime.now(UTC),
+            labelled_at=now,
         )
     # Counted, not added up: two workers may have labelled the chunk image by image, side by side.
     stored, failed = connection.execute(
-        _stored(run, claimed.chunk_id).with_only_columns(func.count(), func.count(outcomes.c.error_kind))
+        _stored(claimed).with_only_columns(func.count(), func.count(outcomes.c.error_kind))
     ).one()
-    marked = connection.execute(
-        update(chunks)
-        .where(*_is_open(claimed.chunk_id))
-        .values(ok=stored - failed, failed=failed, **_UNSUSPECTED, **marks)
-    )
-    if marked.rowcount == 0:
+    if done and stored != len(claimed.images):
         connection.rollback()
-    return bool(marked.rowcount)
+        return Stored.INCOMPLETE
+    connection.execute(
+        update(chunks)
+        .where(chunks.c.id == claimed.chunk_id)
+        .values(ok=stored - failed, failed=failed, **UNSUSPECTED, **done)
+    )
+    return Stored.DONE
 
 
-def _stored(run: Run, chunk_id: int) -> Select[Any]:
+def _is_as_claimed(connection: Connection, claimed: Claim) -> bool:
+    """Tell whether the chunk is still to be labelled, and its numbers still mean what they meant when it was claimed.
+
+    A database may be made anew, or set back to a backup, under a worker: then the same numbers are other images, or
+    another model, and labels would stand under a name that is not theirs.
+    """
+    query = (
+        select(models.c.key)
+        .join(runs, runs.c.model_id == models.c.id)
+        .join(chunks, chunks.c.run_id == runs.c.id)
+        .where(*is_open(claimed.chunk_id), runs.c.id == claimed.run.id, runs.c.model_id == claimed.run.model_id)
+        .with_for_update(of=chunks)  # of two that store the chunk at once, the second one waits, and is too late
+    )
+    return (
+        read_identity(connection) == claimed.database
+        and connection.execute(query).scalar_one_or_none() == claimed.run.model.key
+        and members_of(connection, claimed.chunk_id) == claimed.images
+    )
+
+
+def _stored(claimed: Claim) -> Select[Any]:
     """Select the ids of the chunk's images whose outcomes the chunk has stored."""
+    of_chunk = and_(manifest.c.image_id == outcomes.c.image_id, manifest.c.chunk_id == claimed.chunk_id)
     return (
         select(outcomes.c.image_id)
-        .join(manifest, and_(manifest.c.image_id == outcomes.c.image_id, manifest.c.chunk_id == chunk_id))
-        .where(outcomes.c.model_id == run.model_id, outcomes.c.chunk_id == chunk_id)
+        .join(manifest, of_chunk)
+        .where(outcomes.c.model_id == claimed.run.model_id, outcomes.c.chunk_id == claimed.chunk_id)
     )
-
-
-def _is_open(chunk_id: int) -> tuple[ColumnElement[bool], ...]:
-    return chunks.c.id == chunk_id, chunks.c.done_at.is_(None)
 
 
 def _row(outcome: Outcome) -> tuple[Any, ...]:

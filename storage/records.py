@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-RunState = Literal["scanning", "labelling", "finished"]
+RunState = Literal["scanning", "labelling", "finished", "cancelled"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +96,7 @@ class Run:
     state: RunState
     created_at: datetime
     follower: str | None  #: `host:PID` of the command that follows it
+    follower_process: str | None  #: the same, as `broker.process.process_identity` gives it
     followed_at: datetime | None  #: when a follower was last heard of; None: nobody follows it
     skipped: int  #: images that already had an outcome
     ignored: int  #: files that are no images, by their content
@@ -103,12 +104,12 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
-    """Images that travel together, as they are when they are published."""
+    """Images that travel together: what is published of them."""
 
     id: int
     run_id: int
     attempt: int
-    images: tuple[ChunkImage, ...]
+    images: int  #: how many
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, case, func, insert, or_, select, update
@@ -13,6 +12,7 @@ from storage.tables import categories, chunks, models, runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from sqlalchemy import Connection, Row, Select
 
@@ -28,7 +28,7 @@ def _register_model(database: Database, connection: Connection, model: Model, la
         {
             "key": model.key,
             "preprocessing": asdict(model.preprocessing),
-            "created_at": datetime.now(UTC),
+            "created_at": database.now(connection),
             **values,
         },
     )
@@ -55,11 +55,12 @@ def open_run(
 
     `labels` are all that the model can say, for those who ask the database.
     """
+    asked = sorted(roots), _in_any_order(filters)
     with database.write() as connection:
         model_id = _register_model(database, connection, model, labels)
         unfinished = _runs().where(runs.c.model_id == model_id, _UNFINISHED)
         for row in connection.execute(unfinished.order_by(runs.c.id.desc())):
-            if row.roots == list(roots) and row.filters == dict(filters):
+            if (sorted(row.roots), _in_any_order(row.filters)) == asked:
                 return replace(_run(row), engine=engine), False
         run_id = connection.execute(
             insert(runs).values(
@@ -67,18 +68,23 @@ def open_run(
                 engine=engine,
                 roots=list(roots),
                 filters=dict(filters),
-                created_at=datetime.now(UTC),
+                created_at=database.now(connection),
                 skipped=0,
                 ignored=0,
             )
         ).inserted_primary_key[0]  # type: ignore[index]
-        return _run(connection.execute(_runs().where(runs.c.id == run_id)).one()), True
+        return read_run(connection, run_id), True
 
 
 def get_run(database: Database, run_id: int) -> Run | None:
     with database.read() as connection:
         row = connection.execute(_runs().where(runs.c.id == run_id)).one_or_none()
     return None if row is None else _run(row)
+
+
+def read_run(connection: Connection, run_id: int) -> Run:
+    """Return a run that is there, as a transaction sees it."""
+    return _run(connection.execute(_runs().where(runs.c.id == run_id)).one())
 
 
 def newest_run(database: Database) -> Run | None:
@@ -124,7 +130,7 @@ def mark_scanned(database: Database, run_id: int, *, skipped: int, ignored: int)
         connection.execute(
             update(runs)
             .where(runs.c.id == run_id)
-            .values(scanned_at=datetime.now(UTC), skipped=skipped, ignored=ignored)
+            .values(scanned_at=database.now(connection), skipped=skipped, ignored=ignored)
         )
 
 
@@ -134,30 +140,26 @@ def set_engine(database: Database, run: Run) -> None:
         connection.execute(update(runs).where(runs.c.id == run.id).values(engine=run.engine))
 
 
-def follow(database: Database, run_id: int, follower: str, *, patience: timedelta) -> str | None:
-    """Note that `follower` follows the run, unless somebody else does and was heard of within `patience`.
+def cancel(database: Database, run_id: int) -> Run | None:
+    """Give an unfinished run up: what it has no outcome for is not labelled any more. What it labelled stays.
 
     Returns:
-        The other follower; None if it is ours.
+        The run as it was before; None if there is none of that number.
 
     """
-    now = datetime.now(UTC)
     with database.write() as connection:
-        row = connection.execute(
-            select(runs.c.follower, runs.c.followed_at).where(runs.c.id == run_id).with_for_update()
-        ).one()
-        if row.follower not in (None, follower) and now - row.followed_at < patience:
-            return str(row.follower)
-        connection.execute(update(runs).where(runs.c.id == run_id).values(follower=follower, followed_at=now))
-    return None
+        row = connection.execute(_runs().where(runs.c.id == run_id)).one_or_none()
+        if row is None:
+            return None
+        now = database.now(connection)
+        connection.execute(update(runs).where(runs.c.id == run_id, _UNFINISHED).values(cancelled_at=now))
+        return _run(row)
 
 
-def unfollow(database: Database, run_id: int, follower: str) -> None:
-    """Let others follow the run."""
-    with database.write() as connection:
-        connection.execute(
-            update(runs).where(runs.c.id == run_id, runs.c.follower == follower).values(follower=None, followed_at=None)
-        )
+def last_done(database: Database) -> tuple[datetime | None, datetime]:
+    """Return when a chunk of any run was last done, and the time now, by the database's clock."""
+    with database.read() as connection:
+        return connection.execute(select(func.max(chunks.c.done_at))).scalar(), database.now(connection)
 
 
 def progress(database: Database, run_id: int) -> Progress:
@@ -196,8 +198,12 @@ def progress(database: Database, run_id: int) -> Progress:
     return Progress(**dict(zip(names, counts, strict=True)))
 
 
+def _in_any_order(filters: Mapping[str, Any]) -> dict[str, list[str]]:
+    return {name: sorted(values) for name, values in filters.items()}
+
+
 _HAS_OPEN_CHUNK = select(chunks.c.id).where(chunks.c.run_id == runs.c.id, chunks.c.done_at.is_(None)).exists()
-_UNFINISHED = or_(runs.c.scanned_at.is_(None), _HAS_OPEN_CHUNK)
+_UNFINISHED = and_(runs.c.cancelled_at.is_(None), or_(runs.c.scanned_at.is_(None), _HAS_OPEN_CHUNK))
 
 
 def _runs() -> Select[Any]:
@@ -212,7 +218,6 @@ def _runs() -> Select[Any]:
 
 
 def _run(row: Row[Any]) -> Run:
-    state: RunState = "labelling" if row.has_open_chunk else "finished"
     return Run(
         id=row.id,
         model_id=row.model_id,
@@ -226,10 +231,19 @@ def _run(row: Row[Any]) -> Run:
         ),
         engine=row.engine,
         roots=tuple(row.roots),
-        state="scanning" if row.scanned_at is None else state,
+        state=_state(row),
         created_at=row.created_at,
         follower=row.follower,
+        follower_process=row.follower_process,
         followed_at=row.followed_at,
         skipped=row.skipped,
         ignored=row.ignored,
     )
+
+
+def _state(row: Row[Any]) -> RunState:
+    if row.cancelled_at:
+        return "cancelled"
+    if row.scanned_at is None:
+        return "scanning"
+    return "labelling" if row.has_open_chunk else "finished"

@@ -15,6 +15,7 @@ class FailureKind(StrEnum):
     TRUNCATED = "truncated"  #: the file ends too early
     DAMAGED = "damaged"  #: it cannot be decoded for another reason
     TIMEOUT = "timeout"  #: it took longer than the time limit
+    ENGINE = "engine"  #: the model's engine raised an error on it alone, again and again, while others passed
     POISON = "poison"  #: it ended the worker again and again
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from celery.exceptions import SoftTimeLimitExceeded
 
+from common.errors import EngineError
 from storage.records import Outcome, mtime_ns_of
 from worker.decoding import decode
 from worker.engines import load_engine
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from worker.reading import ImageFile
 
 LABELS_KEPT = 3
+#: By which the probabilities of an image may miss a sum of 1, where the engine computes in 16 bits.
+_SUM_TOLERANCE = 0.05
+#: What `check` shows the model.
+_GREY = 127
 
 
 class _Waiting(NamedTuple):
@@ -47,6 +52,7 @@ class Labeller:
         self._reader = Reader(settings.max_file_bytes)
         self._max_pixels = settings.max_pixels
         self._time_limit_s = settings.soft_time_limit_s
+        self.labelled = 0  #: images that got labels so far
 
     def label(self, images: Sequence[ChunkImage], roots: Sequence[str]) -> list[Outcome]:
         """Return one outcome an image, in no particular order.
@@ -95,12 +101,44 @@ class Labeller:
         )
         return _Waiting(outcome, picture.pixels)
 
+    def check(self) -> None:
+        """Have the engine answer for a grey picture.
+
+        Raises:
+            EngineError: it raises an error instead.
+
+        """
+        side = self._preprocessing.crop_size
+        self._probabilities(np.full((1, side, side, 3), _GREY, np.uint8))
+
     def _classify(self, batch: Sequence[_Waiting]) -> Iterator[Outcome]:
         started = perf_counter()
-        probabilities = self._engine.classify(np.stack([waiting.pixels for waiting in batch]))
+        probabilities = self._probabilities(np.stack([waiting.pixels for waiting in batch]))
         infer_ms = (perf_counter() - started) * 1000 / len(batch)
         for waiting, row in zip(batch, probabilities, strict=True):
+            self.labelled += 1
             yield replace(waiting.outcome, labels=self._best(row), infer_ms=infer_ms)
+
+    def _probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the engine's answer, if it is one: NaN has a best class too, and a label that looks right.
+
+        Raises:
+            EngineError: it raised an error, or gave what are no probabilities.
+
+        """
+        try:
+            probabilities = self._engine.classify(pixels)
+        except SoftTimeLimitExceeded:
+            raise
+        except Exception as error:
+            raise EngineError(f"the engine raised {type(error).__name__}: {error}") from error
+        shape = len(pixels), len(self._categories)
+        if probabilities.shape != shape:
+            raise EngineError(f"the engine answered with an array of {probabilities.shape}, not of {shape}")
+        sums = probabilities.sum(axis=1)
+        if not (np.abs(sums - 1) <= _SUM_TOLERANCE).all() or probabilities.min() < 0:
+            raise EngineError(f"the engine answered with what are no probabilities: they add up to {sums.tolist()}")
+        return probabilities
 
     def _best(self, probabilities: NDArray[np.float32]) -> tuple[tuple[str, float], ...]:
         best = np.argsort(-probabilities, kind="stable")[:LABELS_KEPT]

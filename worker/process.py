@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 import psutil
 from billiard.process import current_process
 
+from broker.process import process_identity
 from common.errors import ModelError
 from storage.database import Database
 from storage.records import ProcessSample, WorkerSample
-from storage.runs import get_run, run_to_serve
+from storage.runs import run_to_serve
 from worker.memory import peak_rss_bytes
 from worker.models import resolve, resolve_recorded
 
@@ -40,8 +41,6 @@ DATABASE_TROUBLE = signal.SIGUSR2
 SAMPLE_EVERY_S = 5.0
 #: Models that a process keeps warm; one is the rule, two while one run follows another.
 _WARM_MODELS = 2
-#: Runs whose rows a process remembers.
-_KNOWN_RUNS = 16
 
 
 class WorkerProcess:
@@ -55,7 +54,6 @@ class WorkerProcess:
         self._started_at = datetime.now(UTC)
         self._sampled_at = 0.0
         self.store_s = 0.0  #: spent so far on storing chunks, most of it waiting for the database
-        self._runs: OrderedDict[int, Run] = OrderedDict()
         self._labellers: OrderedDict[tuple[str, str], Labeller] = OrderedDict()
 
     def warm_up(self) -> None:
@@ -67,16 +65,10 @@ class WorkerProcess:
             ready = resolve(self.settings)
             self._keep((ready.model.key, ready.engine), ready)
 
-    def run(self, run_id: int) -> Run | None:
-        """Return the run's row; None if this database knows no such run."""
-        if run_id not in self._runs:
-            run = get_run(self.database, run_id)
-            if run is None:
-                return None
-            self._runs[run_id] = run
-            if len(self._runs) > _KNOWN_RUNS:
-                self._runs.popitem(last=False)
-        return self._runs[run_id]
+    @property
+    def has_labelled(self) -> bool:
+        """Whether its models have labelled any image since the process started."""
+        return any(labeller.labelled for labeller in self._labellers.values())
 
     def labeller(self, run: Run) -> Labeller:
         """Return the warm model that a run asks for.
@@ -97,6 +89,7 @@ class WorkerProcess:
             name=self.name,
             host=socket.gethostname(),
             pid=os.getpid(),
+            process=self._identity,
             started_at=self._started_at,
             rss_bytes=self._psutil.memory_info().rss,
             peak_rss_bytes=peak_rss_bytes(),
@@ -133,6 +126,10 @@ class WorkerProcess:
         """
         logger.critical("The worker ends. %s", error)
         os.kill(self._main_pid, DATABASE_TROUBLE)
+
+    @cached_property
+    def _identity(self) -> str:
+        return process_identity(os.getpid())
 
     @cached_property
     def _psutil(self) -> psutil.Process:

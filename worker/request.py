@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from billiard.exceptions import WorkerLostError
 from celery.worker.request import Request
+from celery.worker.state import task_ready
 
+from broker.message import ChunkMessage
 from common.errors import DatabaseError
+from storage.claims import note_end
 from storage.database import Database
-from storage.outcomes import note_end
-from worker.task import TIME_LIMIT
+from worker.task import TIME_LIMIT, ReplaceProcess
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from billiard.einfo import ExceptionInfo
 
     from common.settings import Settings
@@ -28,8 +32,10 @@ logger = logging.getLogger(__name__)
 _LOST = re.compile(r"prematurely: (.+?)(?: Job: \d+)?\.?$")
 
 
-def request_class(settings: Settings) -> type[Request]:
+def request_class(settings: Settings, on_replaced: Callable[[ReplaceProcess], None]) -> type[Request]:
     """Return the class of the requests that a worker with these settings makes of its messages.
+
+    `on_replaced` is called for each process that ends itself.
 
     Source: https://docs.celeryq.dev/en/stable/userguide/tasks.html#requests-and-custom-requests
     """
@@ -45,19 +51,24 @@ def request_class(settings: Settings) -> type[Request]:
         def on_failure(self, exc_info: ExceptionInfo, *args: Any, **options: Any) -> None:  # noqa: ANN401
             error = exc_info.exception
             error = getattr(error, "exc", error)  # billiard's wrapper, which carries the traceback
+            if isinstance(error, ReplaceProcess):
+                task_ready(self)
+                self.reject(requeue=True)
+                on_replaced(error)
+                return
             if isinstance(error, WorkerLostError):
                 found = _LOST.search(str(error))
                 self._note_end(found[1] if found else str(error))
             super().on_failure(exc_info, *args, **options)
 
         def _note_end(self, ended_by: str) -> None:
-            _, chunk_id, attempt, _ = self.args
+            message = ChunkMessage.of_arguments(tuple(self.args))
             # Opened and closed here: a child that is forked later must inherit no connection.
             database = Database(settings.database_url)
             try:
-                note_end(database, chunk_id, attempt, ended_by)
+                note_end(database, message.database, message.chunk_id, message.attempt, ended_by)
             except DatabaseError as error:  # then it counts as an end that nobody saw
-                logger.warning("The end of chunk %d by %s is not noted. %s", chunk_id, ended_by, error)
+                logger.warning("The end of chunk %d by %s is not noted. %s", message.chunk_id, ended_by, error)
             finally:
                 database.close()
 

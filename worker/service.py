@@ -13,15 +13,17 @@ from celery.platforms import EX_OK
 from celery.signals import celeryd_init, worker_process_init, worker_ready
 from celery.worker import state
 
-from broker.app import LABEL_CHUNK, make_app
+from broker.app import LABEL_CHUNK, make_app, serve_database
 from broker.process import die_with_parent
-from common.errors import TRY_AGAIN_EXIT_STATUS, DatabaseBusyError, DatabaseError, NightlabelError
+from common.errors import TRY_AGAIN_EXIT_STATUS, DatabaseBusyError, DatabaseError, NightlabelError, WorkersError
 from storage.database import Database
+from storage.identity import identity_of
 from storage.runs import run_to_serve
 from storage.schema import ensure_schema
 from worker import task
 from worker.models import check_configured, resolve_recorded
 from worker.one_core import keep_to_one_core
+from worker.own_queue import queue_step
 from worker.process import DATABASE_TROUBLE, WorkerProcess
 from worker.request import request_class
 
@@ -29,11 +31,14 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from common.settings import Settings
+    from worker.task import ReplaceProcess
 
 logger = logging.getLogger(__name__)
 
 #: Seconds that SIGQUIT gives the chunks in work; what is not done by then is published again, as after a kill.
 QUIT_S = 10
+#: Processes that may end themselves one after the other, none of which has labelled an image, before the worker ends.
+MAX_REPLACEMENTS = 8
 
 
 def make_worker_app(settings: Settings) -> Celery:
@@ -49,19 +54,40 @@ def make_worker_app(settings: Settings) -> Celery:
             processes.append(WorkerProcess(settings, main_pid))
         return processes[0]
 
-    @app.task(name=LABEL_CHUNK, Request=request_class(settings))  # type: ignore[untyped-decorator]  # Celery has no types
-    def label_chunk(run_id: int, chunk_id: int, attempt: int, images: list[tuple[int, str]]) -> None:
-        task.label_chunk(this_process(), run_id, chunk_id, attempt, images)
+    request = request_class(settings, Replacements().note)
 
-    celeryd_init.connect(lambda **_: _check_or_exit(settings), weak=False)
+    @app.task(name=LABEL_CHUNK, Request=request)  # type: ignore[untyped-decorator]  # Celery has no types
+    def label_chunk(database: str, chunk_id: int, attempt: int) -> None:
+        task.label_chunk(this_process(), database, chunk_id, attempt)
+
+    celeryd_init.connect(lambda **_: serve_database(app, _check_or_exit(settings)), weak=False)
     worker_ready.connect(lambda **_: _listen(), weak=False)
     worker_process_init.connect(lambda **_: _begin(this_process(), main_pid), weak=False)
+    app.steps["consumer"].add(queue_step(settings))
     return app
 
 
-def _check_or_exit(settings: Settings) -> None:
+class Replacements:
+    """Counts the labelling processes that ended themselves one after the other before any had labelled an image."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def note(self, replaced: ReplaceProcess) -> None:
+        """End the worker where process after process fails: then it is neither an image nor the process."""
+        self._count = 0 if replaced.has_labelled else self._count + 1
+        if self._count >= MAX_REPLACEMENTS:
+            logger.critical(
+                "The worker ends: %d processes in a row could not label a single image. The last one said: %s",
+                self._count,
+                replaced.reason,
+            )
+            state.should_stop = WorkersError.exit_status
+
+
+def _check_or_exit(settings: Settings) -> str:
     try:
-        check_start(settings)
+        return check_start(settings)
     except NightlabelError as error:
         print(f"nightlabel worker: {error}", file=sys.stderr)  # noqa: T201 - for people
         passes = isinstance(error, DatabaseBusyError)
@@ -96,8 +122,11 @@ def _begin(process: WorkerProcess, main_pid: int) -> None:
         logger.error("Not warm yet. %s", error)  # noqa: TRY400 - each task will try, and say so
 
 
-def check_start(settings: Settings) -> None:
+def check_start(settings: Settings) -> str:
     """Check, before a worker takes anything, the schema and the models that it will need.
+
+    Returns:
+        The database's identity.
 
     The check loads no engine: the processes that are forked next must not inherit its threads.
 
@@ -109,6 +138,7 @@ def check_start(settings: Settings) -> None:
     database = Database(settings.database_url)
     try:
         ensure_schema(database)
+        identity = identity_of(database)
         run = run_to_serve(database)
     finally:
         database.close()
@@ -116,6 +146,7 @@ def check_start(settings: Settings) -> None:
         resolve_recorded(run.model, run.engine, settings)
     else:
         check_configured(settings)
+    return identity
 
 
 def serve(settings: Settings) -> int:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from billiard.pool import EX_RECYCLE
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 
-from common.errors import ArchiveError, DatabaseBusyError, DatabaseError, ModelError
-from storage.outcomes import claim, clear_suspicion, give_back, store, store_one, stored_images, suspect
-from storage.records import ChunkImage
+from broker.message import ChunkMessage
+from common.errors import ArchiveError, DatabaseBusyError, DatabaseError, EngineError, ModelError
+from storage.claims import claim, clear_suspicion, give_back, has_raised, note_raised, suspect
+from storage.outcomes import Stored, store, store_one, stored_images
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from storage.outcomes import Claim
-    from storage.records import Outcome, Run
+    from storage.claims import Claim
+    from storage.records import ChunkImage, Outcome
     from worker.labelling import Labeller
     from worker.process import WorkerProcess
 
@@ -31,36 +33,57 @@ PAUSE_S = 5
 MAX_SEEN_ENDS = 2
 #: The same where nobody saw what ended them: then the whole worker died, more likely of something else.
 MAX_UNSEEN_ENDS = 5
+#: Processes in which the engine may raise an error on the same image, labelled alone, before the image is to blame.
+MAX_RAISES = 2
 
 
-def label_chunk(
-    process: WorkerProcess, run_id: int, chunk_id: int, attempt: int, images: Sequence[tuple[int, str]]
-) -> None:
+class ReplaceProcess(SystemExit):
+    """Ends a labelling process in good order, since what it holds is not to be trusted; its chunk goes back.
+
+    Raised out of a task, it is the task's result, and then the process' end. Source: billiard 4.3, `Worker.workloop`.
+    """
+
+    def __init__(self, reason: str, *, has_labelled: bool = False) -> None:
+        super().__init__(EX_RECYCLE)
+        self.reason = reason
+        self.has_labelled = has_labelled  #: whether its model has labelled any image since the process started
+
+
+def label_chunk(process: WorkerProcess, *arguments: object) -> None:
     """Label a chunk's images and store their outcomes.
+
+    Args:
+        process: this one.
+        arguments: of the message: `ChunkMessage.arguments`, if they are what they should be.
 
     Raises:
         Reject: this worker cannot do it now; the chunk goes back to the queue.
+        ReplaceProcess: this process cannot; the chunk goes back to the queue, and another process takes its place.
 
     """
+    try:
+        message = ChunkMessage.of_arguments(arguments)
+    except ValueError as error:
+        logger.error("Dropped a message: %s", error)  # noqa: TRY400 - forged or of another version
+        return
     claimed: Claim | None = None
     try:
-        run = process.run(run_id)
-        if run is None:
-            logger.error("Run %d is not in the database %s: dropped its chunk", run_id, process.database.shown)
-            return
-        labeller = process.labeller(run)
-        claimed = claim(process.database, chunk_id, attempt, process.name)
+        claimed = claim(process.database, message.database, message.chunk_id, message.attempt, process.name)
         if claimed is None:
-            logger.info("Chunk %d is done, or was published again since attempt %d", chunk_id, attempt)
+            logger.info("Nothing to do for %s: it is done, or was published again, or is not of this database", message)
             return
-        _label(process, run, claimed, labeller, [ChunkImage(*image) for image in images])
+        _label(process, claimed, process.labeller(claimed.run))
     except SoftTimeLimitExceeded as error:
         with suppress(DatabaseError):  # then the suspicion stays; it takes a second one to fail an image
-            clear_suspicion(process.database, chunk_id)
-        logger.warning("Chunk %d was not done within the time limit; image by image from here on", chunk_id)
+            if claimed:
+                clear_suspicion(process.database, claimed)
+        logger.warning("%s was not done within the time limit; image by image from here on", message)
         raise Reject(error, requeue=True) from None  # said above; Celery writes all of a cause's traceback
+    except EngineError as error:
+        logger.error("%s goes back to the queue, and this process ends: %s", message, error)  # noqa: TRY400
+        raise ReplaceProcess(str(error), has_labelled=process.has_labelled) from None
     except (ArchiveError, DatabaseError, ModelError) as error:
-        logger.error("Chunk %d goes back to the queue in %d s. %s", chunk_id, PAUSE_S, error)  # noqa: TRY400
+        logger.error("%s goes back to the queue in %d s. %s", message, PAUSE_S, error)  # noqa: TRY400
         if isinstance(error, DatabaseError) and not isinstance(error, DatabaseBusyError):
             process.end_worker(error)
         time.sleep(PAUSE_S)
@@ -68,48 +91,111 @@ def label_chunk(
             with suppress(DatabaseError):  # then it is image by image from here on
                 give_back(process.database, claimed)
         raise Reject(error, requeue=True) from None  # said above; Celery writes all of a cause's traceback
+    except Exception as error:
+        # Nobody foresaw it. Celery would acknowledge the chunk as one that failed, and it would be lost.
+        logger.exception("%s goes back to the queue, and this process ends", message)
+        raise ReplaceProcess(f"{type(error).__name__}: {error}", has_labelled=process.has_labelled) from None
 
 
-def _label(process: WorkerProcess, run: Run, claimed: Claim, labeller: Labeller, images: Sequence[ChunkImage]) -> None:
+def _label(process: WorkerProcess, claimed: Claim, labeller: Labeller) -> None:
     if claimed.starts > 1:
         logger.warning("Chunk %d was begun before and not done: now image by image", claimed.chunk_id)
-        _label_one_by_one(process, run, claimed, labeller, images)
-        results = []
+        results = _label_one_by_one(process, claimed, labeller)
     else:
-        results = labeller.label(images, run.roots)
+        with _noting_errors(process, claimed, None):
+            results = {one.image_id: one for one in labeller.label(claimed.images, claimed.run.roots)}
+    while (stored := _store(process, claimed, results)) is Stored.INCOMPLETE:
+        # A run over the same images has taken over some that an earlier start of this chunk had stored.
+        results |= _label_one_by_one(process, claimed, labeller)
+    if stored is Stored.TOO_LATE:
+        logger.info("Chunk %d was stored by another worker meanwhile, or is no more what it was", claimed.chunk_id)
+
+
+def _store(process: WorkerProcess, claimed: Claim, results: dict[int, Outcome]) -> Stored:
     sample, history = process.sample(), process.history()
     begun = time.perf_counter()
-    stored = store(process.database, run, claimed, results, sample, history)
+    stored = store(process.database, claimed, list(results.values()), sample, history)
     process.store_s += time.perf_counter() - begun
-    if not stored:
-        logger.info("Chunk %d was stored by another worker meanwhile", claimed.chunk_id)
+    return stored
 
 
-def _label_one_by_one(
-    process: WorkerProcess, run: Run, claimed: Claim, labeller: Labeller, images: Sequence[ChunkImage]
-) -> None:
-    """Store every outcome as it comes, so that an image which ends this process costs nothing but itself."""
-    done = stored_images(process.database, run, claimed.chunk_id)
-    for image in images:
+def _label_one_by_one(process: WorkerProcess, claimed: Claim, labeller: Labeller) -> dict[int, Outcome]:
+    """Store every outcome as it comes, so that an image which ends this process costs nothing but itself.
+
+    Returns:
+        The outcomes by image, once more: the chunk is whole with them, even where another run took some over meanwhile.
+
+    """
+    done = stored_images(process.database, claimed)
+    outcomes: dict[int, Outcome] = {}
+    for image in _in_order(claimed, others_passed=any(done.values())):
         if image.image_id in done:
             continue
-        outcome = _given_up(claimed, image)
+        others_passed = any(done.values()) or any(outcome.ok for outcome in outcomes.values())
+        outcome = _given_up(claimed, image, labeller, others_passed=others_passed)
         if outcome is None:
             suspect(process.database, claimed, image.image_id)
-            (outcome,) = labeller.label([image], run.roots)
-        if not store_one(process.database, run, claimed, outcome, process.name):
-            return  # another worker has stored the whole chunk meanwhile
+            with _noting_errors(process, claimed, image):
+                (outcome,) = labeller.label([image], claimed.run.roots)
+        outcomes[image.image_id] = outcome
+        if not store_one(process.database, claimed, outcome, process.name):
+            break  # another worker has stored the whole chunk meanwhile
+    return outcomes
 
 
-def _given_up(claimed: Claim, image: ChunkImage) -> Outcome | None:
-    """Return the outcome of an image that ended the worker too often; None for any other."""
+def _in_order(claimed: Claim, *, others_passed: bool) -> Sequence[ChunkImage]:
+    """Return the images in the order in which they are labelled alone.
+
+    The one on which the engine raised an error comes first, in a process that has raised none: was it the image, or the
+    process? Where it raised again, the others come first: do they pass?
+    """
+    images = claimed.images
+    place = next((place for place, image in enumerate(images) if image.image_id == claimed.suspect_id), None)
+    if place is None or not has_raised(claimed.ended_by):
+        return images
+    if claimed.suspect_starts < MAX_RAISES or others_passed:
+        return *images[place:], *images[:place]
+    return *images[place + 1 :], *images[: place + 1]
+
+
+@contextmanager
+def _noting_errors(process: WorkerProcess, claimed: Claim, image: ChunkImage | None) -> Iterator[None]:
+    """Note, for the next start, an error that is neither an image's nor the archive's; `image`: labelled alone."""
+    try:
+        yield
+    except (ArchiveError, SoftTimeLimitExceeded):
+        raise
+    except Exception as error:
+        reason = str(error) if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"
+        with suppress(DatabaseError):
+            note_raised(process.database, claimed, image and image.image_id, reason)
+        raise
+
+
+def _given_up(claimed: Claim, image: ChunkImage, labeller: Labeller, *, others_passed: bool) -> Outcome | None:
+    """Return the outcome of an image that ended its starts too often; None for any other."""
     from worker.failures import FailureKind
     from worker.labelling import failed
 
-    most = MAX_SEEN_ENDS if claimed.ended_by else MAX_UNSEEN_ENDS
-    if image.image_id != claimed.suspect_id or claimed.suspect_starts < most:
+    starts, ended_by = claimed.suspect_starts, claimed.ended_by
+    if image.image_id != claimed.suspect_id or starts < _most_starts(ended_by):
         return None
-    times = f"{claimed.suspect_starts} times while it labelled this image alone"
-    if claimed.ended_by and claimed.ended_by.startswith(TIME_LIMIT):
-        return failed(image, FailureKind.TIMEOUT, f"the worker was ended by the {claimed.ended_by} {times}")
-    return failed(image, FailureKind.POISON, f"the worker died {times}: {claimed.ended_by or 'nobody saw of what'}")
+    if has_raised(ended_by):
+        if not others_passed:
+            labeller.check()  # raises an error, if it does so on whatever it is shown
+        error = f"{ended_by}, in {starts} processes that labelled this image alone; others pass"
+        return failed(image, FailureKind.ENGINE, error)
+    if ended_by is None:
+        error = f"{starts} starts that labelled this image alone did not end, and nobody saw why"
+        return failed(image, FailureKind.POISON, error)
+    times = f"{starts} times while it labelled this image alone"
+    if ended_by.startswith(TIME_LIMIT):
+        return failed(image, FailureKind.TIMEOUT, f"the worker was ended by the {ended_by} {times}")
+    return failed(image, FailureKind.POISON, f"the worker died {times}: {ended_by}")
+
+
+def _most_starts(ended_by: str | None) -> int:
+    """Return how many starts may end in this way with an image before it is given up."""
+    if ended_by is None:
+        return MAX_UNSEEN_ENDS
+    return MAX_RAISES if has_raised(ended_by) else MAX_SEEN_ENDS

@@ -1,0 +1,172 @@
+"""A worker's claim on a chunk, and what is noted of starts that did not end well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select, update
+
+from storage.manifest import path_of
+from storage.records import ChunkImage
+from storage.runs import read_run
+from storage.tables import chunks, identity, images, manifest, runs
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Connection
+
+    from storage.database import Database
+    from storage.records import Run
+
+#: No image is suspected.
+UNSUSPECTED = {"suspect_id": None, "suspect_starts": 0, "ended_by": None}
+#: What `chunks.ended_by` begins with where the process lived.
+_RAISED = "error: "
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A worker's right to label a chunk, and all that there is to know of it: the message named it, no more."""
+
+    database: str  #: the identity of the database that said so
+    chunk_id: int
+    attempt: int
+    run: Run
+    images: tuple[ChunkImage, ...]  #: of the manifest
+    starts: int  #: 1, or more if an earlier start did not end
+    started_at: datetime
+    queue_ms: float  #: from publishing to this start
+    suspect_id: int | None = None  #: the image, labelled alone, that an earlier start ended with
+    suspect_starts: int = 0  #: how many starts ended with it
+    ended_by: str | None = None  #: what ended the last one: a signal, a limit, an error; None: nobody saw its end
+
+
+def claim(database: Database, database_id: str, chunk_id: int, attempt: int, worker: str) -> Claim | None:
+    """Note that a worker begins the chunk; return what it is, as this database says.
+
+    Returns:
+        None if there is nothing to do: the chunk is done, or was published again under a newer attempt; or its run was
+        cancelled; or the message is of another database.
+
+    """
+    columns = ("run_id", "starts", "published_at", "suspect_id", "suspect_starts", "ended_by")
+    with database.write() as connection:
+        now = database.now(connection)
+        row = connection.execute(
+            update(chunks)
+            .where(*_is_attempt(database_id, chunk_id, attempt), _is_wanted())
+            .values(starts=chunks.c.starts + 1, started_at=now, worker=worker)
+            .returning(*(chunks.c[name] for name in columns))
+        ).one_or_none()
+        if row is None:
+            return None
+        run = read_run(connection, row.run_id)
+        members = members_of(connection, chunk_id)
+    waited = (now - row.published_at).total_seconds() if row.published_at else 0.0
+    return Claim(
+        database=database_id,
+        chunk_id=chunk_id,
+        attempt=attempt,
+        run=run,
+        images=members,
+        starts=row.starts,
+        started_at=now,
+        queue_ms=max(0.0, waited * 1000),
+        suspect_id=row.suspect_id,
+        suspect_starts=row.suspect_starts,
+        ended_by=row.ended_by,
+    )
+
+
+def suspect(database: Database, claimed: Claim, image_id: int) -> None:
+    """Note, before it is touched, that this image is labelled alone now: if the worker dies, it was with it."""
+    again = image_id == claimed.suspect_id and not has_raised(claimed.ended_by)
+    starts = claimed.suspect_starts + 1 if again else 1
+    with database.write() as connection:
+        connection.execute(
+            update(chunks)
+            .where(*_is_claimed(claimed))
+            .values(suspect_id=image_id, suspect_starts=starts, ended_by=None)
+        )
+
+
+def note_end(database: Database, database_id: str, chunk_id: int, attempt: int, ended_by: str) -> None:
+    """Note what ended the start of a chunk that did not end in good order."""
+    with database.write() as connection:
+        connection.execute(update(chunks).where(*_is_attempt(database_id, chunk_id, attempt)).values(ended_by=ended_by))
+
+
+def clear_suspicion(database: Database, claimed: Claim) -> None:
+    """Note that a start of the chunk ended in good order: no image is to blame."""
+    with database.write() as connection:
+        connection.execute(update(chunks).where(*_is_claimed(claimed)).values(**UNSUSPECTED))
+
+
+def give_back(database: Database, claimed: Claim) -> None:
+    """Note that the start came to nothing, through no fault of an image: the next one begins as if it had not been.
+
+    What is known of an image that earlier starts ended with stays known.
+    """
+    before = {name: getattr(claimed, name) for name in UNSUSPECTED}
+    with database.write() as connection:
+        connection.execute(
+            update(chunks)
+            .where(*_is_claimed(claimed), chunks.c.starts > 0)
+            .values(starts=chunks.c.starts - 1, started_at=None, **before)
+        )
+
+
+def note_raised(database: Database, claimed: Claim, image_id: int | None, error: str) -> None:
+    """Note that a start ended with an error in a process that lives.
+
+    Args:
+        database: where.
+        claimed: the start.
+        image_id: of the image that was being labelled, alone; None: there were several.
+        error: in one line.
+
+    """
+    again = image_id == claimed.suspect_id and has_raised(claimed.ended_by)
+    suspicion = {"suspect_id": image_id, "suspect_starts": (claimed.suspect_starts if again else 0) + 1}
+    with database.write() as connection:
+        connection.execute(
+            update(chunks)
+            .where(*_is_claimed(claimed))
+            .values(ended_by=f"{_RAISED}{error}", **(suspicion if image_id else {}))
+        )
+
+
+def has_raised(ended_by: str | None) -> bool:
+    """Tell whether a start ended with an error, and not with the end of its process."""
+    return ended_by is not None and ended_by.startswith(_RAISED)
+
+
+def members_of(connection: Connection, chunk_id: int) -> tuple[ChunkImage, ...]:
+    """Return the chunk's images, as the manifest has them, in the order of their ids."""
+    query = (
+        select(images.c.id, images.c.path, images.c.path_hex)
+        .join(manifest, manifest.c.image_id == images.c.id)
+        .where(manifest.c.chunk_id == chunk_id)
+        .order_by(images.c.id)
+    )
+    return tuple(ChunkImage(row.id, path_of(row.path, row.path_hex)) for row in connection.execute(query))
+
+
+def is_open(chunk_id: int) -> tuple[ColumnElement[bool], ...]:
+    return chunks.c.id == chunk_id, chunks.c.done_at.is_(None)
+
+
+def _is_attempt(database_id: str, chunk_id: int, attempt: int) -> tuple[ColumnElement[bool], ...]:
+    this_database = select(identity.c.uuid).where(identity.c.uuid == database_id).exists()
+    return *is_open(chunk_id), chunks.c.attempt == attempt, this_database
+
+
+def _is_claimed(claimed: Claim) -> tuple[ColumnElement[bool], ...]:
+    return *_is_attempt(claimed.database, claimed.chunk_id, claimed.attempt), chunks.c.run_id == claimed.run.id
+
+
+def _is_wanted() -> ColumnElement[bool]:
+    """Say of a chunk that its run was not cancelled."""
+    return select(runs.c.id).where(runs.c.id == chunks.c.run_id, runs.c.cancelled_at.is_(None)).exists()

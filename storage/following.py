@@ -1,0 +1,69 @@
+"""Who follows a run: one process at a time, however the hosts' clocks stand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import select, update
+
+from common.errors import CancelledError
+from storage.tables import runs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from storage.database import Database
+
+
+class Follower(NamedTuple):
+    """A process that follows a run."""
+
+    name: str  #: `host:PID`, for people
+    process: str  #: `broker.process.process_identity`
+
+
+def follow(
+    database: Database,
+    run_id: int,
+    follower: Follower,
+    *,
+    patience: timedelta,
+    is_running: Callable[[str | None], bool | None],
+) -> str | None:
+    """Note that `follower` follows the run, unless somebody else does.
+
+    Args:
+        database: where.
+        run_id: of the run.
+        follower: who asks.
+        patience: how long one may be silent, by the database's clock, of whom `is_running` knows nothing.
+        is_running: tells whether a process, named as `Follower.process`, is; None: nobody can tell from here.
+
+    Returns:
+        The other follower's name; None if the run is ours.
+
+    Raises:
+        CancelledError: the run was cancelled.
+
+    """
+    known = runs.c.follower, runs.c.follower_process, runs.c.followed_at, runs.c.cancelled_at
+    with database.write() as connection:
+        row = connection.execute(select(*known).where(runs.c.id == run_id).with_for_update()).one()
+        now = database.now(connection)
+        if row.cancelled_at:
+            raise CancelledError(f"Run {run_id} was cancelled. The same command begins a new one.")
+        if row.follower and row.follower_process != follower.process:
+            lives = is_running(row.follower_process)
+            if lives or (lives is None and abs(now - row.followed_at) < patience):
+                return str(row.follower)
+        values = {"follower": follower.name, "follower_process": follower.process, "followed_at": now}
+        connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
+    return None
+
+
+def unfollow(database: Database, run_id: int, follower: Follower) -> None:
+    """Let others follow the run."""
+    ours = runs.c.id == run_id, runs.c.follower_process == follower.process
+    with database.write() as connection:
+        connection.execute(update(runs).where(*ours).values(follower=None, follower_process=None, followed_at=None))
