@@ -57,9 +57,13 @@ class ChunkMessage:
         """Name the message, so that it is known on the queue and in a worker without its body."""
         return task_id(self.database, self.chunk_id, self.attempt)
 
-    def __str__(self) -> str:
-        """Return what `celery inspect` and Flower show."""
+    @property
+    def described(self) -> str:
+        """What `celery inspect` and Flower show."""
         return f"run {self.run_id}, chunk {self.chunk_id}, attempt {self.attempt}, {self.images} images"
+
+    def __str__(self) -> str:
+        return f"Chunk {self.chunk_id}, attempt {self.attempt},"
 
 
 def task_id(database: str, chunk_id: int, attempt: int) -> str:
@@ -88,6 +92,6 @@ def publish(app: Celery, messages: Iterable[ChunkMessage]) -> None:
                 task_id=message.task_id,
                 queue=app.conf.task_default_queue,
                 producer=producer,
-                argsrepr=str(message),
+                argsrepr=message.described,
                 retry=False,  # half a batch cannot be tried again; whoever follows the run finds what is missing
             )

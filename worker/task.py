@@ -33,7 +33,7 @@ PAUSE_S = 5
 MAX_SEEN_ENDS = 2
 #: The same where nobody saw what ended them: then the whole worker died, more likely of something else.
 MAX_UNSEEN_ENDS = 5
-#: Processes in which the engine may raise an error on the same image, labelled alone, before the image is to blame.
+#: Processes in which the engine may raise an error on an image, labelled alone, before it is tried where others pass.
 MAX_RAISES = 2
 
 
@@ -70,7 +70,7 @@ def label_chunk(process: WorkerProcess, *arguments: object) -> None:
     try:
         claimed = claim(process.database, message.database, message.chunk_id, message.attempt, process.name)
         if claimed is None:
-            logger.info("Nothing to do for %s: it is done, or was published again, or is not of this database", message)
+            logger.info("%s is done, or was published again, or cancelled, or is of another database", message)
             return
         _label(process, claimed, process.labeller(claimed.run))
     except SoftTimeLimitExceeded as error:
@@ -128,34 +128,60 @@ def _label_one_by_one(process: WorkerProcess, claimed: Claim, labeller: Labeller
     """
     done = stored_images(process.database, claimed)
     outcomes: dict[int, Outcome] = {}
-    for image in _in_order(claimed, others_passed=any(done.values())):
+    for image in _in_order(claimed):
         if image.image_id in done:
             continue
-        others_passed = any(done.values()) or any(outcome.ok for outcome in outcomes.values())
-        outcome = _given_up(claimed, image, labeller, others_passed=others_passed)
+        outcome = _given_up(claimed, image)
         if outcome is None:
             suspect(process.database, claimed, image.image_id)
-            with _noting_errors(process, claimed, image):
-                (outcome,) = labeller.label([image], claimed.run.roots)
+            others_passed = any(outcome.ok for outcome in outcomes.values())
+            outcome = _label_alone(process, claimed, labeller, image, others_passed=others_passed)
         outcomes[image.image_id] = outcome
         if not store_one(process.database, claimed, outcome, process.name):
             break  # another worker has stored the whole chunk meanwhile
     return outcomes
 
 
-def _in_order(claimed: Claim, *, others_passed: bool) -> Sequence[ChunkImage]:
+def _in_order(claimed: Claim) -> Sequence[ChunkImage]:
     """Return the images in the order in which they are labelled alone.
 
     The one on which the engine raised an error comes first, in a process that has raised none: was it the image, or the
-    process? Where it raised again, the others come first: do they pass?
+    process? Where it raised again, it comes last: do the others pass here?
     """
     images = claimed.images
     place = next((place for place, image in enumerate(images) if image.image_id == claimed.suspect_id), None)
     if place is None or not has_raised(claimed.ended_by):
         return images
-    if claimed.suspect_starts < MAX_RAISES or others_passed:
-        return *images[place:], *images[:place]
-    return *images[place + 1 :], *images[: place + 1]
+    if _is_on_trial(claimed, images[place]):
+        return *images[place + 1 :], *images[: place + 1]
+    return *images[place:], *images[:place]
+
+
+def _is_on_trial(claimed: Claim, image: ChunkImage) -> bool:
+    """Tell whether the engine raised an error on this image alone in as many processes as it takes to suspect it."""
+    is_suspect = image.image_id == claimed.suspect_id and has_raised(claimed.ended_by)
+    return is_suspect and claimed.suspect_starts >= MAX_RAISES
+
+
+def _label_alone(
+    process: WorkerProcess, claimed: Claim, labeller: Labeller, image: ChunkImage, *, others_passed: bool
+) -> Outcome:
+    """Label one image; blame it where the engine raises on it once more, in a process in which others pass."""
+    from worker.failures import FailureKind
+    from worker.labelling import failed
+
+    is_on_trial = _is_on_trial(claimed, image)
+    with _noting_errors(process, claimed, image):
+        if is_on_trial and not others_passed:
+            labeller.check()
+        try:
+            (outcome,) = labeller.label([image], claimed.run.roots)
+        except EngineError as error:
+            if not is_on_trial:
+                raise
+            starts = claimed.suspect_starts + 1
+            return failed(image, FailureKind.ENGINE, f"{error}, in each of {starts} processes; on this image alone")
+    return outcome
 
 
 @contextmanager
@@ -172,19 +198,16 @@ def _noting_errors(process: WorkerProcess, claimed: Claim, image: ChunkImage | N
         raise
 
 
-def _given_up(claimed: Claim, image: ChunkImage, labeller: Labeller, *, others_passed: bool) -> Outcome | None:
-    """Return the outcome of an image that ended its starts too often; None for any other."""
+def _given_up(claimed: Claim, image: ChunkImage) -> Outcome | None:
+    """Return the outcome of an image that ended the worker too often; None for any other."""
     from worker.failures import FailureKind
     from worker.labelling import failed
 
     starts, ended_by = claimed.suspect_starts, claimed.ended_by
-    if image.image_id != claimed.suspect_id or starts < _most_starts(ended_by):
+    if image.image_id != claimed.suspect_id or has_raised(ended_by):
         return None
-    if has_raised(ended_by):
-        if not others_passed:
-            labeller.check()  # raises an error, if it does so on whatever it is shown
-        error = f"{ended_by}, in {starts} processes that labelled this image alone; others pass"
-        return failed(image, FailureKind.ENGINE, error)
+    if starts < (MAX_SEEN_ENDS if ended_by else MAX_UNSEEN_ENDS):
+        return None
     if ended_by is None:
         error = f"{starts} starts that labelled this image alone did not end, and nobody saw why"
         return failed(image, FailureKind.POISON, error)
@@ -192,10 +215,3 @@ def _given_up(claimed: Claim, image: ChunkImage, labeller: Labeller, *, others_p
     if ended_by.startswith(TIME_LIMIT):
         return failed(image, FailureKind.TIMEOUT, f"the worker was ended by the {ended_by} {times}")
     return failed(image, FailureKind.POISON, f"the worker died {times}: {ended_by}")
-
-
-def _most_starts(ended_by: str | None) -> int:
-    """Return how many starts may end in this way with an image before it is given up."""
-    if ended_by is None:
-        return MAX_UNSEEN_ENDS
-    return MAX_RAISES if has_raised(ended_by) else MAX_SEEN_ENDS

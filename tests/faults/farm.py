@@ -15,15 +15,18 @@ import pytest
 from sqlalchemy import text
 
 from broker.app import make_app
-from broker.queue import depth, held_ids, queued_ids, unacknowledged, unacknowledged_tags, workers
+from broker.queue import depth, held_by_workers, queued_ids, unacknowledged, unacknowledged_tags, workers
 from common.errors import DatabaseError
 from common.settings import load_settings
 from storage.database import Database
+from storage.identity import identity_of
 from tests.command import wait_until
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Sequence
+
+    from celery import Celery
 
     from broker.private_redis import PrivateRedis
     from tests.command import Nightlabel
@@ -74,7 +77,7 @@ class Farm:
 
     def start_worker(self, concurrency: int = 1, /, **environment: str) -> Worker:
         process = self.nightlabel.start("worker", "--concurrency", concurrency, **environment)
-        return Worker(process, self.broker_url)
+        return Worker(process, self)
 
     def enqueue(self, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
         return self.nightlabel("enqueue", *arguments, **environment)
@@ -112,12 +115,16 @@ class Farm:
 
     def _state(self) -> str:
         """Say what the database, Redis and the workers say, for whoever reads why a test failed."""
-        app = make_app(load_settings(broker_url=self.broker_url))
+        app = self.app()
         open_chunks = self.ask("select id, attempt, starts, published_at, started_at from chunks where done_at is null")
         return (
             f"{self.count()} of {self.count('manifest')} images labelled; open chunks: {open_chunks};"
-            f" on the queue: {queued_ids(app)}; unacknowledged: {unacknowledged_tags(app)}; held: {held_ids(app)}"
+            f" on the queue: {queued_ids(app)}; unacknowledged: {unacknowledged_tags(app)}; held: {held_by_workers(app)}"
         )
+
+    def app(self) -> Celery:
+        """Return a way to the database's queue."""
+        return app_of(self.broker_url, self.database_url)
 
     def kinds(self) -> dict[str, str]:
         """Return `ok` or the kind of failure, by the file's name."""
@@ -146,7 +153,7 @@ class Farm:
         assert self.count("manifest m join outcomes o on o.image_id = m.image_id and o.run_id = m.run_id") == images
         assert self.ask("select sum(images), sum(ok + failed) from chunks") == [(images, images)]
         assert self.count("chunks where done_at is null") == 0
-        app = make_app(load_settings(broker_url=self.broker_url))
+        app = self.app()
         # The last acknowledgement follows the commit, and the producer may have ended in between.
         self._wait_until(lambda: (depth(app), unacknowledged(app)) == (0, 0) or None, 30)
         report = json.loads(self.nightlabel("report", "--json").stdout)
@@ -159,15 +166,21 @@ class Worker:
     """A worker: the main process, and its labelling children."""
 
     process: subprocess.Popen[str]
-    broker_url: str
+    farm: Farm
 
     def children(self) -> Sequence[psutil.Process]:
         return psutil.Process(self.process.pid).children()
 
     def wait_until_ready(self) -> None:
         """Wait until the worker has asked Redis for a message: it answers to its name by then."""
-        app = make_app(load_settings(broker_url=self.broker_url))
-        wait_until(lambda: any(f"-{self.process.pid}@" in name for name in workers(app)) or None)
+
+        def is_ready() -> bool | None:
+            try:
+                return any(f"-{self.process.pid}@" in name for name in workers(self.farm.app())) or None
+            except DatabaseError:  # whose schema this worker is about to make
+                return None
+
+        wait_until(is_ready)
 
     def kill(self) -> None:
         """SIGKILL to the main process; the kernel kills its children with it."""
@@ -182,6 +195,12 @@ class Worker:
             self.process.send_signal(signal.SIGTERM)
         _, errors = self.process.communicate(timeout=timeout_s)
         return errors
+
+
+def app_of(broker_url: str, database_url: str) -> Celery:
+    """Return a way to a database's queue on a Redis."""
+    with closing(Database(load_settings(database_url=database_url).database_url)) as database:
+        return make_app(load_settings(broker_url=broker_url), identity_of(database))
 
 
 def wait_for_end(process: subprocess.Popen[str], timeout_s: float = 60, *, status: int = 0) -> str:

@@ -136,12 +136,30 @@ def plant_in_process(module):
         really(process)
 
 
+def plant_in_engine(module):
+    """Have the engine raise, by ENGINE_RAISES: `always`; at the `third` batch of each process; or on an `image` that is black.
+
+    Not when it is loaded: then it is no engine at all.
+    """
+
+    @instead_of(module.OpenVinoEngine, "classify")
+    def classify(really, engine, batch):
+        raises = os.environ.get("ENGINE_RAISES")
+        engine.calls = getattr(engine, "calls", -1) + 1
+        is_black = not batch.reshape(len(batch), -1).any(1).all()
+        by_rule = {"always": True, "third": engine.calls == 3, "image": is_black}
+        if engine.calls and (happens("engine-raises") or by_rule.get(raises)):
+            raise RuntimeError("planted: the device is gone")
+        probabilities = really(engine, batch)
+        return probabilities * float("nan") if raises == "nan" and engine.calls else probabilities
+
+
 def plant_in_app(module):
     """Have a message that is not acknowledged delivered again after seconds; no setting allows less than 10 minutes."""
 
     @instead_of(module, "make_app")
-    def make_app(really, settings):
-        app = really(settings)
+    def make_app(really, *arguments):
+        app = really(*arguments)
         if "VISIBILITY_S" in os.environ:
             app.conf.broker_transport_options["visibility_timeout"] = float(os.environ["VISIBILITY_S"])
         return app
@@ -164,6 +182,7 @@ def plant_in_publishing(module):
 PLANTS = {
     "broker.app": plant_in_app,
     "producer.publish": plant_in_publishing,
+    "worker.engines.openvino": plant_in_engine,
     "worker.labelling": plant_in_labelling,
     "worker.reading": plant_in_reading,
     "worker.task": plant_in_task,
