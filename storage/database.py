@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-import time
 from contextlib import closing, contextmanager, nullcontext
 from functools import cache
 from itertools import islice
@@ -15,12 +13,9 @@ from sqlalchemy import (
     ARRAY,
     URL,
     Connection,
-    Engine,
     Executable,
     Text,
     bindparam,
-    create_engine,
-    event,
     func,
     literal_column,
     make_url,
@@ -32,17 +27,14 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from common.errors import DatabaseBusyError, DatabaseError, UsageError
 from common.settings import redact
+from storage.connecting import connect_postgres, connect_sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
-    from sqlalchemy import FromClause, Insert, Select, Table
+    from sqlalchemy import Engine, FromClause, Insert, Select, Table
 
-#: A writer waits this long for another one. A chunk's transaction takes milliseconds, a migration seconds.
-SQLITE_BUSY_TIMEOUT_S = 30
-
-#: Postgres is given up on after this long without an answer to a connection attempt.
-POSTGRES_CONNECT_TIMEOUT_S = 10
+    from storage.sqlite_file import SqliteFile
 
 #: Rows of a page that the driver makes at a time.
 _FETCHED_ROWS = 500
@@ -69,7 +61,11 @@ class Database:
     def __init__(self, url: str) -> None:
         try:
             self.url: URL = make_url(url)
-            self._engine = _create_engine(self.url)
+            self._file: SqliteFile | None = None
+            if self.is_sqlite:
+                self._engine, self._file = connect_sqlite(self.url)
+            else:
+                self._engine = connect_postgres(self.url)
             # SQLite has one writer, and lets another sleep and look again; threads of one process need not.
             self._turn = Lock() if self.is_sqlite else nullcontext()
             self._upsert_rows = cache(self._build_upsert_rows)  # building it takes longer than running it
@@ -145,6 +141,8 @@ class Database:
             connection.execution_options(nightlabel_write=True).begin(),
         ):
             yield connection
+            if self._file:
+                self._file.check_commit(connection.connection.info)
 
     def insert_or_keep(self, table: Table, key: tuple[str, ...]) -> Executable:
         """Return an INSERT that leaves a row alone where the `key` is there already."""
@@ -229,45 +227,6 @@ class Database:
             if isinstance(error, OperationalError) or error.connection_invalidated:
                 raise DatabaseBusyError(f"The database {self.shown} does not answer: {reason}. {_PASSING}") from error
             raise
-
-
-def _create_engine(url: URL) -> Engine:
-    if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": POSTGRES_CONNECT_TIMEOUT_S})
-    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_S})
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DBAPI connection
-        connection.isolation_level = None  # the driver must not begin transactions: _begin does
-        cursor = connection.cursor()
-        _use_wal(cursor)
-        # NORMAL can roll back a commit after a power cut, and its message is already acknowledged.
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # A plain BEGIN that reads first and writes later fails at once where another writer came between,
-        # whatever the timeout; IMMEDIATE waits its turn. https://sqlite.org/lang_transaction.html
-        write = connection.get_execution_options().get("nightlabel_write")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-    return engine
-
-
-def _use_wal(cursor: Any) -> None:  # noqa: ANN401 - a DBAPI cursor
-    """Switch to WAL, where readers never wait for a writer. Unlike a statement, the switch has no busy timeout."""
-    deadline = time.monotonic() + SQLITE_BUSY_TIMEOUT_S
-    while True:
-        try:
-            cursor.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-        else:
-            return
 
 
 def lock_schema(connection: Connection) -> None:
