@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from contextlib import closing, contextmanager, nullcontext
 from functools import cache
 from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from sqlalchemy import (
     ARRAY,
@@ -26,13 +29,14 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from common.errors import DatabaseBusyError, DatabaseError, UsageError
-from common.settings import redact
+from common.urls import redact, scrub
 from storage.connecting import connect_postgres, connect_sqlite
+from storage.records import shown
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Engine, FromClause, Insert, Select, Table
+    from sqlalchemy import FromClause, Insert, Select, Table
 
     from storage.sqlite_file import SqliteFile
 
@@ -55,12 +59,17 @@ _LASTING = (
 _PASSING = "Is NIGHTLABEL_DATABASE_URL (or --db) right, and is the server up?"
 
 
+#: How bash and zsh write bytes that a terminal cannot show, and those that would end what they stand in.
+_ESCAPED = {byte: f"\\x{byte:02x}" for byte in (*range(32), *range(127, 256), *b"\\'")}
+
+
 class Database:
     """One process's way to the database. Never carried over a fork: every process makes its own."""
 
     def __init__(self, url: str) -> None:
         try:
-            self.url: URL = make_url(url)
+            self._text = url
+            self.url: URL = _parsed(url)
             self._file: SqliteFile | None = None
             if self.is_sqlite:
                 self._engine, self._file = connect_sqlite(self.url)
@@ -69,17 +78,34 @@ class Database:
             # SQLite has one writer, and lets another sleep and look again; threads of one process need not.
             self._turn = Lock() if self.is_sqlite else nullcontext()
             self._upsert_rows = cache(self._build_upsert_rows)  # building it takes longer than running it
-        except (ArgumentError, ValueError, ImportError) as error:
-            reason = redact(str(error).splitlines()[0].replace(url, redact(url)))
-            raise UsageError(f"NIGHTLABEL_DATABASE_URL = {redact(url)!r} is no URL to connect to: {reason}.") from None
+        except (ArgumentError, ValueError, ImportError, OSError) as error:
+            reason = "" if isinstance(error, ValueError) else f": {scrub(str(error).splitlines()[0], url)}"
+            raise UsageError(f"NIGHTLABEL_DATABASE_URL = {redact(url)!r} is no URL to connect to{reason}.") from None
 
     @property
     def shown(self) -> str:
         """The database's name for people, without a password."""
         if self.is_sqlite:
-            return self.url.database or ":memory:"
-        plain = self.url.set(drivername=self.url.get_backend_name())  # the driver is ours, not the user's
-        return redact(plain.render_as_string(hide_password=True))
+            return shown(self.url.database or ":memory:")
+        # The driver is ours, not the user's.
+        return f"{self.url.get_backend_name()}://{redact(self._text).partition('://')[2]}"
+
+    @property
+    def shell_word(self) -> str:
+        """The database's name, as `sqlite3` or `psql` is given it in a shell."""
+        if not self.is_sqlite:
+            return shlex.quote(self.shown)
+        name = self.url.database or ":memory:"
+        if name.startswith(("-", "file:")) or (name.startswith(":") and self._file):
+            name = f"./{name}"  # else it is an option, a URL or no file to sqlite3
+        if name.isprintable():
+            return shlex.quote(name)
+        return "$'" + "".join(_ESCAPED.get(byte, chr(byte)) for byte in os.fsencode(name)) + "'"
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it is a file, and there is none."""
+        return self._file is not None and not os.path.exists(self._file.path)
 
     @property
     def is_sqlite(self) -> bool:
@@ -227,6 +253,15 @@ class Database:
             if isinstance(error, OperationalError) or error.connection_invalidated:
                 raise DatabaseBusyError(f"The database {self.shown} does not answer: {reason}. {_PASSING}") from error
             raise
+
+
+def _parsed(url: str) -> URL:
+    """Return a URL's parts; of SQLite's, the name may hold bytes that are not UTF-8."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return parsed
+    name = url.partition("://")[2].removeprefix("/").partition("?")[0]
+    return URL.create(parsed.drivername, database=unquote(name, errors="surrogateescape"), query=parsed.query)
 
 
 def lock_schema(connection: Connection) -> None:

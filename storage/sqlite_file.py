@@ -1,7 +1,8 @@
 """The file behind a SQLite connection: whether its name still stands for it.
 
-A connection keeps the file that it opened. When that is deleted, or another one gets its name, SQLite goes on writing to
-what no name leads to any more, without an error; what is stored there is gone with the last process that has it open.
+A connection keeps the file that it opened. When that is deleted, or another one gets its name, SQLite goes on writing
+to what no name leads to any more, without an error; what is stored there is gone with the last process that has it
+open.
 https://sqlite.org/howtocorrupt.html#_unlinking_or_renaming_a_database_file_while_in_use
 """
 
@@ -94,8 +95,8 @@ class SqliteFile:
         found = _id_of(self.path)
         if found is None:
             raise DatabaseError(
-                f"The database {shown(self.path)} is gone: it was deleted, moved, or its disk was taken away. Put it back"
-                " and type the same command again; without it, that begins a new one."
+                f"The database {shown(self.path)} is gone: it was deleted, moved, or its disk was taken away. Put it"
+                " back and type the same command again; without it, that begins a new one."
             )
         return found
 

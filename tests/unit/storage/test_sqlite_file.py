@@ -1,4 +1,4 @@
-"""A SQLite file that is deleted, moved or replaced under a process that has it open: nothing is stored where no name leads.
+"""A SQLite file that is deleted, moved or replaced under a process: nothing is stored where no name leads.
 
 On Linux and macOS an open file lives on without a name, and SQLite goes on writing to it without an error.
 """
