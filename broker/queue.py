@@ -11,7 +11,7 @@ from kombu.exceptions import BatchPublishError, OperationalError
 from redis.exceptions import RedisError
 
 from common.errors import BrokerError
-from common.settings import redact
+from common.urls import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote_from_bytes, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from common.errors import UsageError
+from common.urls import check_url, is_url, redact
 
 ENV_PREFIX = "NIGHTLABEL_"
 #: `--weights random`: an untrained model, for trying things out. Every report says so.
@@ -22,20 +24,61 @@ def _default_cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nightlabel"
 
 
+#: How libpq's other way of naming a database begins, and URLs without their slashes.
+_MISTYPED = re.compile(
+    r"\s*(?:(?:host|hostaddr|port|dbname|user|password|passfile|service|sslmode)\s*="
+    r"|(?:postgres\w*|sqlite|mysql|mariadb)(?:\+\w+)?:.*[/@])",
+    re.IGNORECASE,
+)
+#: `USER:PASSWORD@HOST/`, which is a name as well, where there is such a folder.
+_NO_SCHEME = re.compile(r"([^/\s]*:[^/\s]*@[^/]*)/")
+
+
 def _split(value: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever it was given
-    return tuple(part for part in value.split(",") if part) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return tuple(value)
+    if value.startswith('["'):  # as `as_environment` writes globs with a comma
+        return tuple(map(str, json.loads(value)))
+    return tuple(part for part in value.split(",") if part)
 
 
 def _database_url(value: str) -> str:
-    """Accept a bare file name as SQLite, and name the Postgres driver that is installed."""
-    if "://" not in value:
-        return f"sqlite:///{_expanded(Path(value))}"
-    scheme, rest = value.split("://", 1)
-    if scheme in ("postgres", "postgresql"):
-        return f"postgresql+psycopg://{rest}"
-    if scheme.split("+")[0] not in ("sqlite", "postgresql"):
-        raise ValueError("use sqlite:///FILE, postgresql://USER@HOST/NAME, or just the name of a file")
-    return value
+    """Return a URL: of a name, that of exactly this SQLite file; and name the Postgres driver that is installed."""
+    if not is_url(value):
+        return f"sqlite:///{quote_from_bytes(os.fsencode(_file_name(value)), safe='/~:')}"
+    scheme, rest = value.strip().split("://", 1)
+    scheme = scheme.lower()
+    if scheme.split("+")[0] not in ("sqlite", "postgres", "postgresql"):
+        raise ValueError(
+            "use sqlite:///FILE, postgresql://USER@HOST/NAME, or just the name of a file; ./NAME is always one"
+        )
+    if scheme.split("+")[0] == "sqlite":
+        if rest and not rest.startswith("/"):
+            raise ValueError("SQLite has no hosts: use sqlite:///FILE, or the name of a file")
+        _check_file(rest.removeprefix("/").split("?")[0])
+    else:
+        check_url(value)
+    return f"{'postgresql+psycopg' if scheme in ('postgres', 'postgresql') else scheme}://{rest}"
+
+
+def _file_name(value: str) -> str:
+    without_scheme = _NO_SCHEME.match(value)
+    if _MISTYPED.match(value) or (without_scheme and not os.path.isdir(without_scheme[1])):
+        raise ValueError("a server is named by a URL, postgresql://USER@HOST/NAME; a file of this name as ./FILE")
+    name = os.path.expanduser(value)
+    if name == value and value.startswith("~"):
+        raise ValueError("nobody here has that home; a file of this name is named as ./~FILE")
+    _check_file(name)
+    return name
+
+
+def _check_file(name: str) -> None:
+    if name in ("", ":memory:"):
+        raise ValueError("name a file, in which the labels stay and which the workers open too; `./NAME` is always one")
+    if "\0" in name:
+        raise ValueError("no file has a name with a zero byte")
+    if name.endswith("/") or os.path.isdir(name):
+        raise ValueError("that is a folder; name a file in it")
 
 
 def _broker_url(value: str | None) -> str | None:
@@ -43,19 +86,30 @@ def _broker_url(value: str | None) -> str | None:
         return None
     if value.split("://")[0] not in ("redis", "rediss", "redis+socket"):
         raise ValueError("use redis://HOST:6379/0, rediss://… for TLS, or redis+socket:///PATH/redis.sock")
-    _ = urlsplit(value).port  # raises ValueError, with the reason, for a port that is no number
+    check_url(value)
+    try:
+        _ = urlsplit(value).port
+    except ValueError:  # whose words are pieces of the URL
+        raise ValueError("it is no URL; write every special character of its password as %XX") from None
     return value
 
 
-def _expanded(path: Path) -> Path:
+def _folder(value: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever it was given
+    if value is None:
+        return None
     try:
-        return path.expanduser()
+        return Path(value).expanduser()
     except RuntimeError as error:  # ~somebody, who is not known here
         raise ValueError(str(error)) from None
 
 
-Folder = Annotated[Path, AfterValidator(_expanded)]
-Globs = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+def _text(value: Any) -> Any:  # noqa: ANN401 - see above
+    return None if value is None else str(value)
+
+
+#: Names of files may hold bytes that are not UTF-8, which pydantic's own types refuse.
+Folder = Annotated[Path, PlainValidator(_folder)]
+Globs = Annotated[tuple[str, ...], NoDecode, PlainValidator(_split)]
 
 
 class Settings(BaseSettings):
@@ -64,7 +118,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
 
     #: SQLAlchemy URL, or the name of a SQLite file.
-    database_url: Annotated[str, AfterValidator(_database_url)] = "nightlabel.db"
+    database_url: Annotated[str, BeforeValidator(_database_url)] = Field("nightlabel.db", validate_default=True)
     #: Redis. None: `nightlabel run` starts a private one.
     broker_url: Annotated[str | None, AfterValidator(_broker_url)] = None
     #: What every key in Redis begins with, so that two deployments can share one server.
@@ -76,9 +130,9 @@ class Settings(BaseSettings):
     #: An int8 model that gives a smaller share of images the same best label as fp32 is refused.
     int8_min_agreement: float = Field(0.95, ge=0, le=1)
     #: A file with a state_dict, or `random`.
-    weights: str | None = None
+    weights: Annotated[str | None, PlainValidator(_text)] = None
     #: Where `<model>.pth` is looked for.
-    weights_dir: Folder | None = None
+    weights_dir: Annotated[Path | None, PlainValidator(_folder)] = None
     #: Where prepared models are kept.
     cache_dir: Folder = Field(default_factory=_default_cache_dir)
 
@@ -144,9 +198,12 @@ def as_environment(settings: Settings) -> dict[str, str]:
     environment = {}
     for name, value in settings.model_dump().items():
         if value is not None and value != ():
-            text = ",".join(value) if isinstance(value, tuple) else str(value)
-            environment[ENV_PREFIX + name.upper()] = text
+            environment[ENV_PREFIX + name.upper()] = _joined(value) if isinstance(value, tuple) else str(value)
     return environment
+
+
+def _joined(globs: tuple[str, ...]) -> str:
+    return json.dumps(globs) if any("," in glob or glob.startswith('["') for glob in globs) else ",".join(globs)
 
 
 def available_cpus() -> int:
@@ -177,13 +234,3 @@ def load_settings(**given: Any) -> Settings:  # noqa: ANN401 - an option of any 
 
 def _shown(value: object) -> str:
     return repr(redact(value)) if isinstance(value, str) else repr(value)
-
-
-#: Up to the last @, since a password may hold any character; and what drivers read from the query.
-_USER_INFO = re.compile(r"(?<=://)([^:/?#@]*):.*@", re.DOTALL)
-_QUERY_PASSWORD = re.compile(r"(?<=[?&])(pass\w*|pwd)=[^&\s]*", re.IGNORECASE)
-
-
-def redact(url: str) -> str:
-    """Return the URL without its password, for logs, reports and errors."""
-    return _QUERY_PASSWORD.sub(r"\1=***", _USER_INFO.sub(r"\1:***@", url))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import signal
 import sys
 from functools import wraps
@@ -642,7 +641,7 @@ def _finish(database: Database, run: Run) -> None:
 def _list_failures(database: Database, run: Run) -> str:
     query = f"select path, error_kind, error from results where run_id = {run.id} and status = 'failed'"  # noqa: S608 - shown, not run
     client = "sqlite3 {}" if database.is_sqlite else "psql {} -c"
-    return f'What failed:  {client.format(shlex.quote(database.shown))} "{query}"'
+    return f'What failed:  {client.format(database.shell_word)} "{query}"'
 
 
 def _seconds(option: str, text: str) -> float:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-import time
+import os
+import shlex
 from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import cache
 from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from sqlalchemy import (
     ARRAY,
     URL,
     Connection,
-    Engine,
     Executable,
     Text,
     bindparam,
-    create_engine,
-    event,
     func,
     literal_column,
     make_url,
@@ -32,18 +30,16 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from common.errors import DatabaseBusyError, DatabaseError, UsageError
-from common.settings import redact
+from common.urls import redact, scrub
+from storage.connecting import connect_postgres, connect_sqlite
+from storage.records import shown
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from sqlalchemy import FromClause, Insert, Select, Table
 
-#: A writer waits this long for another one. A chunk's transaction takes milliseconds, a migration seconds.
-SQLITE_BUSY_TIMEOUT_S = 30
-
-#: Postgres is given up on after this long without an answer to a connection attempt.
-POSTGRES_CONNECT_TIMEOUT_S = 10
+    from storage.sqlite_file import SqliteFile
 
 #: Rows of a page that the driver makes at a time.
 _FETCHED_ROWS = 500
@@ -64,27 +60,53 @@ _LASTING = (
 _PASSING = "Is NIGHTLABEL_DATABASE_URL (or --db) right, and is the server up?"
 
 
+#: How bash and zsh write bytes that a terminal cannot show, and those that would end what they stand in.
+_ESCAPED = {byte: f"\\x{byte:02x}" for byte in (*range(32), *range(127, 256), *b"\\'")}
+
+
 class Database:
     """One process's way to the database. Never carried over a fork: every process makes its own."""
 
     def __init__(self, url: str) -> None:
         try:
-            self.url: URL = make_url(url)
-            self._engine = _create_engine(self.url)
+            self._text = url
+            self.url: URL = _parsed(url)
+            self._file: SqliteFile | None = None
+            if self.is_sqlite:
+                self._engine, self._file = connect_sqlite(self.url)
+            else:
+                self._engine = connect_postgres(self.url)
             # SQLite has one writer, and lets another sleep and look again; threads of one process need not.
             self._turn = Lock() if self.is_sqlite else nullcontext()
             self._upsert_rows = cache(self._build_upsert_rows)  # building it takes longer than running it
-        except (ArgumentError, ValueError, ImportError) as error:
-            reason = redact(str(error).splitlines()[0].replace(url, redact(url)))
-            raise UsageError(f"NIGHTLABEL_DATABASE_URL = {redact(url)!r} is no URL to connect to: {reason}.") from None
+        except (ArgumentError, ValueError, ImportError, OSError) as error:
+            reason = "" if isinstance(error, ValueError) else f": {scrub(str(error).splitlines()[0], url)}"
+            raise UsageError(f"NIGHTLABEL_DATABASE_URL = {redact(url)!r} is no URL to connect to{reason}.") from None
 
     @property
     def shown(self) -> str:
         """The database's name for people, without a password."""
         if self.is_sqlite:
-            return self.url.database or ":memory:"
-        plain = self.url.set(drivername=self.url.get_backend_name())  # the driver is ours, not the user's
-        return redact(plain.render_as_string(hide_password=True))
+            return shown(self.url.database or ":memory:")
+        # The driver is ours, not the user's.
+        return f"{self.url.get_backend_name()}://{redact(self._text).partition('://')[2]}"
+
+    @property
+    def shell_word(self) -> str:
+        """The database's name, as `sqlite3` or `psql` is given it in a shell."""
+        if not self.is_sqlite:
+            return shlex.quote(self.shown)
+        name = self.url.database or ":memory:"
+        if name.startswith(("-", "file:")) or (name.startswith(":") and self._file):
+            name = f"./{name}"  # else it is an option, a URL or no file to sqlite3
+        if name.isprintable():
+            return shlex.quote(name)
+        return "$'" + "".join(_ESCAPED.get(byte, chr(byte)) for byte in os.fsencode(name)) + "'"
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it is a file, and there is none."""
+        return self._file is not None and not os.path.exists(self._file.path)
 
     @property
     def is_sqlite(self) -> bool:
@@ -146,6 +168,8 @@ class Database:
             connection.execution_options(nightlabel_write=True).begin(),
         ):
             yield connection
+            if self._file:
+                self._file.check_commit(connection.connection.info)
 
     def now(self, connection: Connection) -> datetime:
         """Return the time by the database's clock, which all hosts share: each one's own may be hours off."""
@@ -244,43 +268,13 @@ class Database:
             raise
 
 
-def _create_engine(url: URL) -> Engine:
-    if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": POSTGRES_CONNECT_TIMEOUT_S})
-    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_S})
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DBAPI connection
-        connection.isolation_level = None  # the driver must not begin transactions: _begin does
-        cursor = connection.cursor()
-        _use_wal(cursor)
-        # NORMAL can roll back a commit after a power cut, and its message is already acknowledged.
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # A plain BEGIN that reads first and writes later fails at once where another writer came between,
-        # whatever the timeout; IMMEDIATE waits its turn. https://sqlite.org/lang_transaction.html
-        write = connection.get_execution_options().get("nightlabel_write")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-    return engine
-
-
-def _use_wal(cursor: Any) -> None:  # noqa: ANN401 - a DBAPI cursor
-    """Switch to WAL, where readers never wait for a writer. Unlike a statement, the switch has no busy timeout."""
-    deadline = time.monotonic() + SQLITE_BUSY_TIMEOUT_S
-    while True:
-        try:
-            cursor.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-        else:
-            return
+def _parsed(url: str) -> URL:
+    """Return a URL's parts; of SQLite's, the name may hold bytes that are not UTF-8."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return parsed
+    name = url.partition("://")[2].removeprefix("/").partition("?")[0]
+    return URL.create(parsed.drivername, database=unquote(name, errors="surrogateescape"), query=parsed.query)
 
 
 def lock_schema(connection: Connection) -> None:

@@ -44,7 +44,7 @@ def check_schema(database: Database) -> None:
         DatabaseError: there is no such database, it holds nothing of ours, or its schema is of another version.
 
     """
-    if database.is_sqlite and not Path(database.shown).exists():
+    if database.is_missing:
         raise DatabaseError(
             f"There is no database {database.shown}. `nightlabel run PATH` makes one; --db names another."
         )

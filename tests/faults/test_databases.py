@@ -15,7 +15,7 @@ import pytest
 from broker.app import make_app
 from broker.queue import depth, unacknowledged
 from common.settings import load_settings
-from storage.database import SQLITE_BUSY_TIMEOUT_S
+from storage.connecting import SQLITE_BUSY_TIMEOUT_S
 from tests.command import wait_until
 from tests.faults.farm import Farm, wait_for_end, wait_to_say
 

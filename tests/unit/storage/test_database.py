@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import column, event, literal, select, table, text, union_all
 
-import storage.database
+import storage.connecting
 from common.errors import DatabaseBusyError, DatabaseError, NightlabelError, UsageError
 from common.settings import load_settings
 from storage.database import Database
@@ -107,7 +107,7 @@ def test_a_file_that_may_not_be_written_is_asked_about(short_folder: Path) -> No
 
 
 def test_a_lock_that_does_not_end_is_worth_trying_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage.database, "SQLITE_BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(storage.connecting, "SQLITE_BUSY_TIMEOUT_S", 0.1)
     with (
         writer(file),
         closing(f"sqlite:///{file}") as database,

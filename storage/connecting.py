@@ -1,0 +1,79 @@
+"""Opening a connection: what each kind of database is told before the first statement."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+
+from storage.sqlite_file import SqliteFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: A writer waits this long for another one. A chunk's transaction takes milliseconds, a migration seconds.
+SQLITE_BUSY_TIMEOUT_S = 30
+
+#: Postgres is given up on after this long without an answer to a connection attempt.
+POSTGRES_CONNECT_TIMEOUT_S = 10
+
+
+def connect_postgres(url: URL) -> Engine:
+    return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": POSTGRES_CONNECT_TIMEOUT_S})
+
+
+def connect_sqlite(url: URL) -> tuple[Engine, SqliteFile | None]:
+    """Return an engine on a SQLite file, and that file; None: it lies in memory."""
+    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_S})
+    event.listen(engine, "connect", _configure)
+    event.listen(engine, "begin", _begin)
+    if url.database in (None, "", ":memory:") or url.query.get("uri"):
+        return engine, None
+    file = SqliteFile(os.path.join(os.getcwd(), url.database))
+    event.listen(engine, "do_connect", _open(file))
+    event.listen(engine, "connect", lambda _, record: file.remember(record.info))
+    event.listen(engine, "checkout", lambda _, record, __: file.check_kept(record.info))
+    return engine, file
+
+
+def _open(file: SqliteFile) -> Callable[..., None]:
+    def open_exactly(_dialect: object, _record: object, arguments: list[Any], _options: object) -> None:
+        """Have the driver open the file as it was named: SQLAlchemy would take `..` away, past a link."""
+        file.check_there()
+        arguments[0] = file.path
+
+    return open_exactly
+
+
+def _configure(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DBAPI connection
+    connection.isolation_level = None  # the driver must not begin transactions: _begin does
+    cursor = connection.cursor()
+    _use_wal(cursor)
+    # NORMAL can roll back a commit after a power cut, and its message is already acknowledged.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    # A plain BEGIN that reads first and writes later fails at once where another writer came between,
+    # whatever the timeout; IMMEDIATE waits its turn. https://sqlite.org/lang_transaction.html
+    write = connection.get_execution_options().get("nightlabel_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _use_wal(cursor: Any) -> None:  # noqa: ANN401 - a DBAPI cursor
+    """Switch to WAL, where readers never wait for a writer. Unlike a statement, the switch has no busy timeout."""
+    deadline = time.monotonic() + SQLITE_BUSY_TIMEOUT_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
