@@ -19,7 +19,8 @@ from queue import Empty
 from typing import Any
 
 from kombu.transport import TRANSPORT_ALIASES, redis, virtual
-from kombu.utils.json import dumps
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import dumps, loads
 from redis.exceptions import ResponseError
 
 logger = logging.getLogger(__name__)
@@ -32,8 +33,8 @@ class QoS(redis.QoS):  # type: ignore[misc]  # kombu has no types
     """What a worker has taken and not acknowledged."""
 
     def held(self) -> set[str]:
-        """Return the delivery tags."""
-        return set(self._delivered)
+        """Return the delivery tags; one that comes back keeps its own."""
+        return {tag for tag in self._delivered if tag not in self._dirty}
 
     def ack(self, delivery_tag: str) -> None:
         """Acknowledge a message.
@@ -72,6 +73,23 @@ class QoS(redis.QoS):  # type: ignore[misc]  # kombu has no types
         else:
             super().restore_unacked(client)
 
+    def settle_failed(self, delivery_tag: str, error: Exception) -> None:
+        """Settle a message that Celery raised over: drop it where its body cannot be read, else have it tried again.
+
+        At its second time it stays in Redis as unacknowledged, for it would go round for ever: whoever follows the run
+        finds its chunk with no live worker.
+        """
+        message = self.get(delivery_tag)
+        if not _has_body(message):
+            logger.error("Dropped a message whose body cannot be read: %r", error)
+            self.reject(delivery_tag)
+            return
+        logger.error("Celery failed over a message", exc_info=error)
+        if message.headers.get("redelivered"):
+            self._leave(delivery_tag, "Celery failed over it twice")
+        else:
+            self.reject(delivery_tag, requeue=True)
+
     def _is_cut_off(self) -> bool:
         transport = self.channel.connection
         return transport is None or transport.client is None
@@ -82,12 +100,38 @@ class QoS(redis.QoS):  # type: ignore[misc]  # kombu has no types
         virtual.QoS.ack(self, delivery_tag)
 
 
+def _has_body(message: Any) -> bool:  # noqa: ANN401 - kombu's
+    try:
+        return isinstance(message.payload, list | dict)  # as Celery's two protocols have it
+    except Exception:  # noqa: BLE001 - whatever a decoder raises over foreign bytes
+        return False
+
+
+class UnreadableError(Exception):
+    """A message that cannot be taken apart: no JSON, or without what every message has."""
+
+
+class Message(virtual.Message):  # type: ignore[misc]  # kombu has no types
+    """A message, whole: what can be wrong with its shape is found here, before anybody acts on it."""
+
+    def __init__(self, payload: Any, channel: Any = None, **options: Any) -> None:  # noqa: ANN401 - kombu's
+        try:
+            super().__init__(payload, channel=channel, **options)
+            delivery = self.delivery_info
+            named = (self.delivery_tag, delivery["exchange"], delivery["routing_key"])
+        except Exception as error:
+            raise UnreadableError(repr(error)) from error
+        if not all(isinstance(name, str) for name in named):
+            raise UnreadableError(f"no names in {named!r}")
+
+
 class Channel(redis.Channel):  # type: ignore[misc]  # kombu has no types
     """A channel that outlives what it cannot read, and a Redis that refuses."""
 
     QoS = QoS
     #: How many connections the last message to all workers went to.
     receivers = 0
+    Message = Message
 
     def _put_fanout(self, exchange: str, message: dict[str, Any], routing_key: str, **_: Any) -> None:  # noqa: ANN401
         """Send a message to all that listen, and note how many do: Redis knows, and kombu does not ask."""
@@ -99,27 +143,63 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu has no types
         """Read one message and hand it on.
 
         Raises:
-            Empty: there is none, or it is of no use.
+            Empty: there is none, or it is of no use, or it is to be tried again.
 
         """
         held = self.qos.held()
         try:
-            return bool(super()._brpop_read(**options))
+            queue, raw = self._take(**options)
+            self.connection._deliver(_parsed(raw), queue)  # noqa: SLF001 - as kombu's own channel does
         except Empty:
             raise
+        except UnreadableError as error:
+            logger.error("Dropped what is no message of nightlabel's: %s", error)  # noqa: TRY400 - not ours to mend
+            raise Empty from error
         except ResponseError as error:
             # A message that was taken is nowhere now; whoever follows the run finds that, and publishes it again.
             logger.critical("Redis refuses: %s. Asking again in %g s.", error, REFUSED_PAUSE_S)
             time.sleep(REFUSED_PAUSE_S)
             raise Empty from error
         except Exception as error:
-            # kombu counts a KeyError as a lost connection; here it is a message without what every message has.
+            # kombu counts a KeyError as a lost connection; here it is a fault of whoever was handed the message.
             if isinstance(error, self.connection_errors) and not isinstance(error, KeyError):
                 raise
-            logger.error("Dropped what is no message of nightlabel's: %r", error)  # noqa: TRY400 - not ours to mend
             for delivery_tag in self.qos.held() - held:
-                self.qos.reject(delivery_tag)
+                self.qos.settle_failed(delivery_tag, error)
             raise Empty from error
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
+        return True
+
+    def _take(self, **options: Any) -> tuple[str, bytes]:  # noqa: ANN401 - kombu's
+        """Return the queue and the message that Redis answers with."""
+        connection = self.client.connection
+        try:
+            answer = self.client.parse_response(connection, "BRPOP", **options)
+        except self.connection_errors:
+            connection.disconnect()  # the next question connects anew
+            raise
+        if not answer:
+            raise Empty
+        queue = bytes_to_str(answer[0]).rsplit(self.sep, 1)[0]
+        self._queue_cycle.rotate(queue)
+        return queue, answer[1]
+
+    def _receive_one(self, client: Any) -> Any:  # noqa: ANN401 - kombu's
+        """Read one broadcast, like a question to all workers, and hand it on."""
+        try:
+            return super()._receive_one(client)
+        except UnreadableError as error:
+            logger.error("Ignored what is no question of nightlabel's: %s", error)  # noqa: TRY400 - not ours to mend
+            raise Empty from error
+
+
+def _parsed(raw: bytes) -> Any:  # noqa: ANN401 - any JSON; `Message` finds out
+    try:
+        return loads(bytes_to_str(raw))
+    except Exception as error:  # RecursionError too, of a thousand brackets
+        raise UnreadableError(repr(error)) from error
 
 
 class Transport(redis.Transport):  # type: ignore[misc]  # kombu has no types

@@ -14,7 +14,7 @@ import pytest
 
 from tests.command import wait_until
 from tests.faults.farm import wait_for_end
-from tests.unit.broker.queues import KEY, raw
+from tests.unit.broker.queues import KEY, UNACKNOWLEDGED, raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +70,14 @@ def _has_no_properties(message: dict[str, Any], _: Path) -> None:
     del message["properties"]
 
 
+def _has_no_delivery(message: dict[str, Any], _: Path) -> None:
+    message["properties"]["delivery_info"] = {}
+
+
+def _has_no_tag(message: dict[str, Any], _: Path) -> None:
+    message["properties"]["delivery_tag"] = {}
+
+
 def _has_no_base64(message: dict[str, Any], _: Path) -> None:
     message["body"] = "%%%"
 
@@ -85,6 +93,8 @@ FORGERIES = (
     _has_arguments_of_other_types,
     _has_no_headers,
     _has_no_properties,
+    _has_no_delivery,
+    _has_no_tag,
     _has_no_json,
 )
 
@@ -120,7 +130,11 @@ def test_forged_messages_are_refused_and_the_next_ones_labelled(
     assert set(farm.kinds().values()) == {"ok"}
 
 
-@pytest.mark.parametrize("rubbish", [b"rubbish", b"\xff\xfe", b"[]"], ids=["no JSON", "no UTF-8", "no object"])
+@pytest.mark.parametrize(
+    "rubbish",
+    [b"rubbish", b"\xff\xfe", b"[]", b"[" * 100_000, b'{"__type__": "uuid", "__value__": {}}', b"1" * 5000],
+    ids=["no JSON", "no UTF-8", "no object", "a thousand brackets", "a type of kombu's", "a long number"],
+)
 def test_what_is_no_message_is_refused_and_the_next_ones_are_labelled(
     farm: Farm, redis: PrivateRedis, archive: Callable[[int], Path], rubbish: bytes
 ) -> None:
@@ -146,6 +160,26 @@ def test_a_message_whose_body_cannot_be_read_is_refused_and_does_not_come_back(
     wait_to_label(farm, worker, IMAGES)
 
     farm.assert_whole(IMAGES)
+
+
+@pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
+def test_a_message_that_celery_fails_over_is_not_lost(
+    farm: Farm, redis: PrivateRedis, archive: Callable[[int], Path], times: int
+) -> None:
+    """Once, it waits again; failed over twice, it stays unacknowledged, where whoever follows the run finds it."""
+    farm.enqueue(archive(8))
+    farm.plant("callback-raises", times)
+
+    worker = farm.start_worker(FAULT="callback-raises")
+    wait_until(lambda: not farm.faults_left() or None)
+
+    if times == 1:
+        wait_to_label(farm, worker, 8)
+        farm.assert_whole(8)
+    else:
+        assert "A message stays in Redis as unacknowledged" in worker.stop()
+        with raw(redis) as client:
+            assert client.hlen(UNACKNOWLEDGED) == 1
 
 
 def damaged(settings: Settings, folder: Path) -> Path:

@@ -179,8 +179,24 @@ def plant_in_publishing(module):
             kill_this_process()
 
 
+def plant_in_celery(module):
+    """Have Celery itself raise where it is handed a message."""
+
+    @instead_of(module.Consumer, "create_task_handler")
+    def create_task_handler(really, consumer):
+        handle = really(consumer)
+
+        def on_task_received(message):
+            if happens("callback-raises"):
+                raise KeyError("planted: of Celery's own")
+            handle(message)
+
+        return on_task_received
+
+
 PLANTS = {
     "broker.app": plant_in_app,
+    "celery.worker.consumer.consumer": plant_in_celery,
     "producer.publish": plant_in_publishing,
     "worker.engines.openvino": plant_in_engine,
     "worker.labelling": plant_in_labelling,
