@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from worker.failures import FailureKind, ImageError
 from worker.preprocessing import crop, upright_size
-from worker.viewed import viewed
+from worker.viewed import Viewed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,11 +81,11 @@ def _decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decod
                 FailureKind.TOO_LARGE,
                 f"{width} × {height} pixels; NIGHTLABEL_MAX_MEGAPIXELS allows {max_pixels // 1_000_000} million",
             )
-        rgb = _jpeg_pixels(data, picture, 2 * preprocessing.resize_size) or viewed(_loaded(picture))
+        decoded = _jpeg_pixels(data, picture, 2 * preprocessing.resize_size) or _loaded(picture)
         # Only now: TIFF's decoder turns the picture itself, and then drops the tag.
         orientation = _orientation(picture)
-    width, height = upright_size(picture.size, orientation)
-    return Decoded(crop(rgb, orientation, preprocessing, stored_size=picture.size), width, height)
+        view = crop(Viewed(decoded), orientation, preprocessing, stored_size=picture.size)
+    return Decoded(view, *upright_size(picture.size, orientation))
 
 
 def _jpeg_pixels(data: bytes, picture: Image.Image, least: int) -> Image.Image | None:
