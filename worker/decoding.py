@@ -14,9 +14,9 @@ import simplejpeg
 from celery.exceptions import SoftTimeLimitExceeded
 from PIL import Image, UnidentifiedImageError
 
-from worker.depth import is_deep, to_8_bits
 from worker.failures import FailureKind, ImageError
 from worker.preprocessing import crop, upright_size
+from worker.viewed import Viewed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,6 @@ _ORIENTATION_TAG = 0x0112
 _MAX_ORIENTATION = 8
 #: By which libjpeg-turbo scales in its fast transforms; other eighths are slower than no scaling.
 _SCALES = (8, 4, 2)
-_TRANSPARENT = ("RGBA", "LA", "PA", "RGBa", "La")
 #: How Pillow's decoders say that the data ended before the picture did.
 _ENDED_EARLY = ("truncated", "unexpected end", "not enough", "premature", "unexpected eof", "too short")
 
@@ -82,11 +81,11 @@ def _decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decod
                 FailureKind.TOO_LARGE,
                 f"{width} × {height} pixels; NIGHTLABEL_MAX_MEGAPIXELS allows {max_pixels // 1_000_000} million",
             )
-        rgb = _jpeg_pixels(data, picture, 2 * preprocessing.resize_size) or _viewed(picture)
+        decoded = _jpeg_pixels(data, picture, 2 * preprocessing.resize_size) or _loaded(picture)
         # Only now: TIFF's decoder turns the picture itself, and then drops the tag.
         orientation = _orientation(picture)
-    width, height = upright_size(picture.size, orientation)
-    return Decoded(crop(rgb, orientation, preprocessing, stored_size=picture.size), width, height)
+        view = crop(Viewed(decoded), orientation, preprocessing, stored_size=picture.size)
+    return Decoded(view, *upright_size(picture.size, orientation))
 
 
 def _jpeg_pixels(data: bytes, picture: Image.Image, least: int) -> Image.Image | None:
@@ -110,16 +109,10 @@ def _jpeg_pixels(data: bytes, picture: Image.Image, least: int) -> Image.Image |
     return Image.fromarray(pixels)
 
 
-def _viewed(picture: Image.Image) -> Image.Image:
-    """Return the picture's first frame in RGB, as a viewer shows it."""
+def _loaded(picture: Image.Image) -> Image.Image:
+    """Return the picture with the pixels of its first frame decoded."""
     picture.load()
-    if is_deep(picture):
-        return to_8_bits(picture)
-    if picture.mode in _TRANSPARENT or "transparency" in picture.info:
-        opaque = picture.convert("RGBA")
-        white = Image.new("RGBA", opaque.size, "white")
-        return Image.alpha_composite(white, opaque).convert("RGB")
-    return picture.convert("RGB")
+    return picture
 
 
 def _orientation(picture: Image.Image) -> int:

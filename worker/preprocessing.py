@@ -8,15 +8,19 @@ source: pixels differ by at most 1, by 2 where the model's transforms are bicubi
 
 from __future__ import annotations
 
+from math import ceil, floor
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from storage.records import Preprocessing
+    from worker.viewed import Viewed
 
 Box = tuple[float, float, float, float]
 
@@ -39,18 +43,23 @@ _UPRIGHT = {
 #: Orientations that exchange width and height.
 _SIDEWAYS = (5, 6, 7, 8)
 
+#: Pixels that a larger picture is converted and resized at once: 8 MB in RGBA, and a few times that on the way.
+BAND_PIXELS = 2_000_000
+#: Pixels to each side that a filter looks at, at a scale of 1. Source: Pillow 13, `Resample.c`
+_SUPPORT = {Image.Resampling.NEAREST: 0, Image.Resampling.BILINEAR: 1, Image.Resampling.BICUBIC: 2}
+
 
 def crop(
-    picture: Image.Image,
+    picture: Viewed,
     orientation: int,
     preprocessing: Preprocessing,
     *,
     stored_size: tuple[int, int] | None = None,
 ) -> NDArray[np.uint8]:
-    """Return the model's view of an RGB picture.
+    """Return the model's view of a picture.
 
     Args:
-        picture: mode RGB, not yet upright.
+        picture: not yet upright.
         orientation: EXIF's, 1 to 8.
         preprocessing: sizes and interpolation.
         stored_size: width and height in the file, where the picture was scaled down while it was decoded: the crop
@@ -62,17 +71,19 @@ def crop(
     """
     stored_size = stored_size or picture.size
     upright = upright_size(stored_size, orientation)
-    box = _in_picture(_stored_box(_crop_box(upright, preprocessing), stored_size, orientation), stored_size, picture)
+    box = _stored_box(_crop_box(upright, preprocessing), stored_size, orientation)
+    box = _in_picture(box, stored_size, picture.size)
     size, method = preprocessing.crop_size, _RESAMPLING[preprocessing.interpolation]
-    if method is Image.Resampling.BICUBIC:
-        vertical_first = _is_vertical_first(upright, preprocessing) != (orientation in _SIDEWAYS)
-        view = _resize_in_order(picture, size, box, method, vertical_first=vertical_first)
+    if method is Image.Resampling.BICUBIC and _is_vertical_first(upright, preprocessing) != (orientation in _SIDEWAYS):
+        view = _resize_vertically_first(picture, size, box, method)
+    elif method is Image.Resampling.BICUBIC or picture.size[0] * picture.size[1] > BAND_PIXELS:
+        view = _resize_horizontally_first(picture, size, box, method)
     else:
-        view = picture.resize((size, size), method, box)
+        view = picture.part((0, 0, *picture.size)).resize((size, size), method, box)
     # Turning the small view upright is cheaper than turning the picture.
     if orientation in _UPRIGHT:
         view = view.transpose(_UPRIGHT[orientation])
-    return np.asarray(view)
+    return np.asarray(view.convert("RGB"))
 
 
 def upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
@@ -107,16 +118,51 @@ def _is_vertical_first(size: tuple[int, int], preprocessing: Preprocessing) -> b
     return high < height and height - high > 2 * (width - wide)
 
 
-def _resize_in_order(
-    picture: Image.Image, size: int, box: Box, method: Image.Resampling, *, vertical_first: bool
-) -> Image.Image:
+def _resize_horizontally_first(picture: Viewed, size: int, box: Box, method: Image.Resampling) -> Image.Image:
+    """Resize as Pillow does, by bands of rows: it goes through all rows first, and then through what came of them."""
     left, top, right, bottom = box
-    width, height = picture.size
-    if vertical_first:
-        strip = picture.resize((width, size), method, (0, top, width, bottom))
-        return strip.resize((size, size), method, (left, 0, right, size))
-    strip = picture.resize((size, height), method, (left, 0, right, height))
-    return strip.resize((size, size), method, (0, top, size, bottom))
+    (x0, x1), (y0, y1) = (_reach(*side, size, method) for side in _sides(picture, box))
+    strip: Image.Image | None = None
+    for begin, end in _bands(y0, y1, across=x1 - x0):
+        band = picture.part((x0, begin, x1, end))
+        band = band.resize((size, end - begin), method, (left - x0, 0, right - x0, end - begin))
+        strip = strip or Image.new(band.mode, (size, y1 - y0))
+        strip.paste(band, (0, begin - y0))
+    assert strip
+    return strip.resize((size, size), method, (0, top - y0, size, bottom - y0))
+
+
+def _resize_vertically_first(picture: Viewed, size: int, box: Box, method: Image.Resampling) -> Image.Image:
+    """Resize in the other order, by bands of columns."""
+    left, top, right, bottom = box
+    (x0, x1), (y0, y1) = (_reach(*side, size, method) for side in _sides(picture, box))
+    strip: Image.Image | None = None
+    for begin, end in _bands(x0, x1, across=y1 - y0):
+        band = picture.part((begin, y0, end, y1))
+        band = band.resize((end - begin, size), method, (0, top - y0, end - begin, bottom - y0))
+        strip = strip or Image.new(band.mode, (x1 - x0, size))
+        strip.paste(band, (begin - x0, 0))
+    assert strip
+    return strip.resize((size, size), method, (left - x0, 0, right - x0, size))
+
+
+def _sides(picture: Viewed, box: Box) -> tuple[tuple[float, float, int], tuple[float, float, int]]:
+    """Return where the box begins and ends, and how long the picture is: across, and down."""
+    (width, height), (left, top, right, bottom) = picture.size, box
+    return (left, right, width), (top, bottom, height)
+
+
+def _reach(begin: float, end: float, length: int, size: int, method: Image.Resampling) -> tuple[int, int]:
+    """Return the pixels of a side that count for `size` pixels made of `begin` to `end`: the first, and one past."""
+    beyond = _SUPPORT[method] * max(1.0, (end - begin) / size) + 1
+    return max(0, floor(begin - beyond)), min(length, ceil(end + beyond))
+
+
+def _bands(begin: int, end: int, *, across: int) -> Iterator[tuple[int, int]]:
+    """Cut a length up, so that bands of this many pixels across are no larger than `BAND_PIXELS`."""
+    step = max(1, BAND_PIXELS // across)
+    for first in range(begin, end, step):
+        yield first, min(end, first + step)
 
 
 def _stored_box(box: Box, size: tuple[int, int], orientation: int) -> Box:
@@ -132,10 +178,10 @@ def _stored_box(box: Box, size: tuple[int, int], orientation: int) -> Box:
     return left, top, right, bottom
 
 
-def _in_picture(box: Box, stored_size: tuple[int, int], picture: Image.Image) -> Box:
-    """Map a box of the stored picture to the decoded one, which may be scaled down."""
+def _in_picture(box: Box, stored_size: tuple[int, int], size: tuple[int, int]) -> Box:
+    """Map a box of the stored picture to the decoded one of this size, which may be scaled down."""
     left, top, right, bottom = box
-    width, height = picture.size
+    width, height = size
     scale_x, scale_y = width / stored_size[0], height / stored_size[1]
     # Rounding may put an edge a hair's breadth outside, which Pillow refuses.
     return (
