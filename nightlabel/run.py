@@ -19,7 +19,7 @@ from nightlabel.manifest_writer import ManifestWriter
 from nightlabel.watching import ArchiveWatch
 from producer.enqueue import write_manifest
 from producer.scan import ScanCounts, find_roots, sample, scan
-from storage.identity import identity_of
+from storage.identity import keep_to_identity
 from storage.runs import open_run, set_engine
 from storage.schema import ensure_schema
 from worker.models import quantise_for, resolve
@@ -113,7 +113,7 @@ def everything(
         if settings.broker_url is None:
             redis = stack.enter_context(PrivateRedis(folder))
             settings = settings.model_copy(update={"broker_url": redis.url})
-        identity = identity_of(database)
+        identity = keep_to_identity(database)
         app = make_app(settings, identity)
         check_broker(app)
         follower = Follower(app, database, identity, run, settings, manifest, display)

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Executable,
     Text,
     bindparam,
+    event,
     func,
     literal_column,
     make_url,
@@ -35,7 +36,7 @@ from storage.connecting import connect_postgres, connect_sqlite
 from storage.records import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from sqlalchemy import FromClause, Insert, Select, Table
 
@@ -224,6 +225,10 @@ class Database:
         if self.is_sqlite:
             return {"rows": json.dumps(rows, ensure_ascii=False)}
         return {f"rows_{name}": list(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)}
+
+    def check_connections(self, check: Callable[[Any], None]) -> None:
+        """Have every connection that is opened from here on checked, as the driver has it, before it is used."""
+        event.listen(self._engine, "connect", lambda connection, _: check(connection))
 
     def close(self) -> None:
         self._engine.dispose()
