@@ -6,6 +6,7 @@ written once for each version of torchvision, by a process of its own (`worker.p
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 FAMILIAR = ("resnet18", "mobilenet_v2", "efficientnet_b0", "shufflenet_v2_x1_0")
 
 #: Of the catalogue's file: an entry that gains a field gets another file.
-_FORMAT = 2
+_FORMAT = 3
 
 #: Parts a model's name from the recipe of its weights: `mobilenet_v2@IMAGENET1K_V2`.
 RECIPE_MARK = "@"
@@ -92,13 +93,23 @@ def find_entry(name: str, cache_dir: Path) -> CatalogueEntry:
     raise ModelError(f"There is no model {name!r}.{hint} `nightlabel models --all` lists them.")
 
 
+def catalogue_document(content: Mapping[str, Any]) -> str:
+    """Return what the file holds: the catalogue, and its sha256. A label that was changed in it would look right."""
+    return json.dumps({"sha256": _sha256(content), **content})
+
+
+def _sha256(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def _read(path: Path) -> dict[str, Any] | None:
     """Return the catalogue; None if it is missing or damaged, and has to be written."""
     try:
         document: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError):
+        recorded = document.pop("sha256")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return document
+    return document if recorded == _sha256(document) else None
 
 
 def _entry(fields: dict[str, Any], categories: dict[str, list[str]]) -> CatalogueEntry:

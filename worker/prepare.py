@@ -38,7 +38,7 @@ _FILES = ("model.xml", "model.bin")
 
 def prepared_dir(model: Model, cache_dir: Path) -> Path:
     """Return the folder that holds, or will hold, the prepared model."""
-    made_of = json.dumps([FORMAT, replace(model, precision="any", calibration=None).key])
+    made_of = json.dumps([FORMAT, _whatever_precision(model).key])
     return cache_dir / "models" / f"{model.architecture}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}"
 
 
@@ -52,10 +52,10 @@ def prepare(model: Model, weights_path: Path | None, cache_dir: Path) -> Path:
 
     """
     folder = prepared_dir(model, cache_dir)
-    if is_intact(folder):
+    if is_intact(folder, model):
         return folder
     with locked(folder.with_suffix(".lock")):
-        if not is_intact(folder):
+        if not is_intact(folder, model):
             if weights_path is None and not model.is_random:
                 raise ModelError(f"The prepared model {folder} is damaged, and its weights are not on this machine.")
             run_apart("model", cache_dir, model=asdict(model), weights=weights_path and str(weights_path))
@@ -96,13 +96,19 @@ def run_apart(command: str, cache_dir: Path, **arguments: Any) -> str:  # noqa: 
     return done.stdout
 
 
-def is_intact(folder: Path) -> bool:
-    """Tell whether the prepared model is there, with the bytes that were written."""
+def is_intact(folder: Path, model: Model) -> bool:
+    """Tell whether the prepared model is there, made of this one, with the bytes that were written."""
     try:
-        recorded = json.loads((folder / "model.json").read_text())["sha256"]
-        return all((folder / name).is_file() and sha256_of(folder / name) == recorded[name] for name in _FILES)
+        record = json.loads((folder / "model.json").read_text())
+        is_same = _whatever_precision(_model(record["model"])) == _whatever_precision(model)
+        recorded = record["sha256"]
+        return is_same and all(sha256_of(folder / name) == recorded[name] for name in _FILES)
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def _whatever_precision(model: Model) -> Model:
+    return replace(model, precision="any", calibration=None)
 
 
 @contextmanager
@@ -146,7 +152,7 @@ def _write_catalogue(cache_dir: Path) -> None:
     import torchvision
     from torchvision.models import get_model_weights, list_models
 
-    from worker.catalogue import catalogue_path
+    from worker.catalogue import catalogue_document, catalogue_path
     from worker.engines.reference import preprocessing_of
 
     entries = []
@@ -174,7 +180,7 @@ def _write_catalogue(cache_dir: Path) -> None:
     path = catalogue_path(cache_dir)
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_suffix(f".{os.getpid()}")  # two may start at once: the last one's file stays
-    scratch.write_text(json.dumps({"categories": categories, "entries": entries}))
+    scratch.write_text(catalogue_document({"categories": categories, "entries": entries}))
     scratch.replace(path)
 
 

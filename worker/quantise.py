@@ -62,7 +62,7 @@ def quantised_dir(model: Model, cache_dir: Path) -> Path:
 def find_quantised(model: Model, cache_dir: Path) -> Quantised | None:
     """Return the quantised model, if it is here and intact."""
     folder = quantised_dir(model, cache_dir)
-    if not is_intact(folder):
+    if not is_intact(folder, model):
         return None
     recorded = json.loads((folder / "model.json").read_text())
     return Quantised(folder=folder, calibration=recorded["sha256"]["model.bin"], **recorded["quality"])

@@ -135,6 +135,19 @@ def test_either_file_of_a_prepared_model_is_checked(
     assert begun == ["model"]
 
 
+def test_a_prepared_model_that_was_made_of_another_one_is_prepared_anew(
+    small: Model, prepared: Path, tmp_path: Path, begun: list[str]
+) -> None:
+    """A folder that was copied to another's name is whole, and gives the labels of another model."""
+    record = json.loads((prepared / "model.json").read_text())
+    record["model"]["weights"] = "0" * 64
+    (prepared / "model.json").write_text(json.dumps(record))
+
+    prepare(small, None, tmp_path)
+
+    assert begun == ["model"]
+
+
 @pytest.mark.parametrize("record", ["", "[]", "{}", '{"sha256": {}}', '{"sha256": null}', "\0"], ids=repr)
 def test_a_prepared_model_without_its_record_is_prepared_anew(
     record: str, small: Model, prepared: Path, tmp_path: Path, begun: list[str]
@@ -239,6 +252,16 @@ def test_a_model_is_prepared_from_a_folder_with_a_package_called_worker(
     load_catalogue.cache_clear()
 
     assert SMALL in entries
+
+
+def test_a_catalogue_with_one_changed_label_is_written_anew(cache_dir: Path, tmp_path: Path) -> None:
+    right = find_entry("resnet18", cache_dir).categories
+    text = catalogue_path(cache_dir).read_text()
+    catalogue_path(tmp_path).write_text(text.replace('"tiger shark"', '"goldfish, too"'))
+    load_catalogue.cache_clear()
+
+    assert find_entry("resnet18", tmp_path).categories == right
+    load_catalogue.cache_clear()
 
 
 def test_random_weights_are_recorded_as_random(settings: Settings) -> None:
