@@ -8,7 +8,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from common.errors import DatabaseBusyError, DatabaseRefusedError
+from common.errors import DatabaseBusyError, DatabaseError, DatabaseRefusedError
 from producer.scan import ScanCounts, scan
 from storage.manifest import add_images, failed_images
 from storage.runs import begin_scan, mark_scanned
@@ -99,7 +99,7 @@ def write_retry_manifest(
 ) -> None:
     """Add to the run's manifest the images that another run left `failed`, of these kinds or of any."""
     _patiently(stop, partial(begin_scan, database, run.id))
-    for page in failed_images(database, failed_run, kinds):
+    for page in failed_images(database, failed_run, kinds, attempt=partial(_patiently, stop)):
         if stop.is_set():
             return
         _add(partial(add_images, database, run, chunk_size=settings.chunk_size, relabel=True), page, enqueued, stop)
@@ -129,16 +129,16 @@ def _patiently(stop: threading.Event, statement: Callable[[], T]) -> T:
     """Send a statement again while the database does not answer: what was added before is not to be scanned anew.
 
     Raises:
-        DatabaseBusyError: it did not answer for `PATIENCE_S`, or `stop` is set.
+        DatabaseError: it did not answer for `PATIENCE_S`, or `stop` is set.
 
     """
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
             return statement()
-        except DatabaseBusyError:
+        except DatabaseBusyError as error:
             if time.monotonic() > deadline or stop.wait(_PAUSE_S):
-                raise
+                raise DatabaseError(str(error)) from error  # for others to wait for no longer
 
 
 def _batches(refs: Iterator[ImageRef]) -> Iterator[list[ImageRef]]:

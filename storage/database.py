@@ -233,7 +233,8 @@ class Database:
         values = select(*source.c, *constants).where(literal_column("true"))
         insert = self._insert(table).from_select([*columns, *shared], values)
         return insert.on_conflict_do_update(  # type: ignore[no-any-return]
-            index_elements=list(key), set_={name: insert.excluded[name] for name in update}
+            index_elements=table.info.get(f"{self.url.get_backend_name()}_key", key),
+            set_={name: insert.excluded[name] for name in update},
         )
 
     def _insert(self, table: Table) -> Any:  # noqa: ANN401 - either dialect's INSERT … ON CONFLICT
