@@ -49,6 +49,10 @@ class DatabaseBusyError(DatabaseError):
     """The database did not answer in time; waiting and trying again is worth it."""
 
 
+class DatabaseRefusedError(DatabaseError):
+    """The database does not take a value; the same statement without it goes well."""
+
+
 #: What a worker exits with when its database did not answer at the start: another try may find it there.
 TRY_AGAIN_EXIT_STATUS = 75  # EX_TEMPFAIL of sysexits.h
 

@@ -56,6 +56,10 @@ REDIS_SILENT_S = 45.0
 MAX_STALLS = 3
 
 
+#: Images left out that are named one by one at the end of a run.
+_REFUSED_NAMED = 20
+
+
 class Follower:
     """Follows a run until every image has its outcome. One at a time for a run."""
 
@@ -267,10 +271,17 @@ class Follower:
             self._display.note(f"{counts.unreadable:,} files or folders could not be read, and are left out.")
         if counts.links:
             self._display.note(f"{counts.links:,} links lead to folders or out of the archive, and are left out.")
+        refused = self._manifest.enqueued.refused
+        for one in refused[:_REFUSED_NAMED]:
+            self._display.note(f"{shown(one.path)} is left out. {one.reason}")
+        if len(refused) > _REFUSED_NAMED:
+            self._display.note(f"{len(refused) - _REFUSED_NAMED:,} more images are left out for such a reason.")
 
     def _refuse_empty(self, images: int) -> None:
         enqueued = self._manifest.enqueued
         if images or enqueued.up_to_date:
             return
+        if enqueued.refused:
+            raise DatabaseError(f"No image could be added to the run. {enqueued.refused[0].reason}")
         others = f" {enqueued.scan.ignored:,} files there are no images." if enqueued.scan.ignored else ""
         raise ArchiveError(f"There is no image to label in {', '.join(map(shown, self._run.roots))}.{others}")

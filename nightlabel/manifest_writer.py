@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from common.errors import DatabaseBusyError
 from producer.enqueue import Enqueued
 
 if TYPE_CHECKING:
@@ -27,19 +26,13 @@ class ManifestWriter:
         self.is_complete = False
 
     def start(self) -> None:
-        self._error = None
-        self.enqueued = Enqueued()
         self._thread = threading.Thread(target=self._target, name="manifest", daemon=True)
         self._thread.start()
 
     def check(self) -> None:
-        """Start again after an error of the database that passes; raise every other."""
-        error = self._error
-        if error is None:
-            return
-        if not isinstance(error, DatabaseBusyError):
-            raise error
-        self.start()  # what is in the manifest already is not added twice
+        """Raise what ended the writer: it has waited for the database itself, where that was of use."""
+        if self._error:
+            raise self._error
 
     def stop(self) -> None:
         """Ask the writer to end. One that hangs on a dead network share is left behind: it ends with the process."""

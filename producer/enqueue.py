@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from common.errors import DatabaseBusyError, DatabaseError, DatabaseRefusedError
 from producer.scan import ScanCounts, scan
 from storage.manifest import add_images, failed_images
 from storage.runs import begin_scan, mark_scanned
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from common.settings import Settings
     from storage.database import Database
+    from storage.manifest import Added
     from storage.records import ImageRef, Run
+
+T = TypeVar("T")
 
 #: Images added in one transaction, and in one chunk of it: small at first, so that every worker begins at once, the
 #: first labels are there before a whole chunk could be done, and a small archive is spread over all workers.
@@ -25,12 +31,26 @@ FIRST_CHUNK_SIZE = 8
 LARGEST_BATCH = 1000
 
 
+#: Seconds that a batch is tried again while the database does not answer: as long as a run's follower has patience.
+PATIENCE_S = 900.0
+#: Seconds between two tries.
+_PAUSE_S = 1.0
+
+
+class Refused(NamedTuple):
+    """An image that the database does not take."""
+
+    path: str
+    reason: str
+
+
 @dataclass
 class Enqueued:
     """What became of the images that a producer found."""
 
     added: int = 0
     up_to_date: int = 0  #: have their outcome already
+    refused: list[Refused] = field(default_factory=list)  #: left out, since the database does not take them
     scan: ScanCounts = field(default_factory=ScanCounts)
 
 
@@ -50,7 +70,7 @@ def write_manifest(
         DatabaseError: nothing of the last batch is stored; the same run goes on from there.
 
     """
-    begin_scan(database, run.id)
+    _patiently(stop, partial(begin_scan, database, run.id))
     if refs is None:
         refs = scan(run.roots, settings.include, settings.exclude, counts=enqueued.scan, is_stopped=stop.is_set)
     chunk_size = FIRST_CHUNK_SIZE
@@ -58,11 +78,13 @@ def write_manifest(
         if stop.is_set():
             return
         chunk_size = min(chunk_size, settings.chunk_size)
-        _add(database, run, batch, enqueued, chunk_size=chunk_size, relabel=settings.relabel)
+        add = partial(add_images, database, run, chunk_size=chunk_size, relabel=settings.relabel)
+        _add(add, batch, enqueued, stop)
         chunk_size *= 2
     if stop.is_set():
         return
-    mark_scanned(database, run.id, skipped=enqueued.up_to_date, ignored=enqueued.scan.ignored)
+    counts = {"skipped": enqueued.up_to_date, "ignored": enqueued.scan.ignored}
+    _patiently(stop, partial(mark_scanned, database, run.id, **counts))
 
 
 def write_retry_manifest(
@@ -76,20 +98,47 @@ def write_retry_manifest(
     kinds: Sequence[str],
 ) -> None:
     """Add to the run's manifest the images that another run left `failed`, of these kinds or of any."""
-    begin_scan(database, run.id)
-    for page in failed_images(database, failed_run, kinds):
+    _patiently(stop, partial(begin_scan, database, run.id))
+    for page in failed_images(database, failed_run, kinds, attempt=partial(_patiently, stop)):
         if stop.is_set():
             return
-        _add(database, run, page, enqueued, chunk_size=settings.chunk_size, relabel=True)
-    mark_scanned(database, run.id, skipped=0, ignored=0)
+        _add(partial(add_images, database, run, chunk_size=settings.chunk_size, relabel=True), page, enqueued, stop)
+    _patiently(stop, partial(mark_scanned, database, run.id, skipped=0, ignored=0))
 
 
 def _add(
-    database: Database, run: Run, batch: list[ImageRef], enqueued: Enqueued, *, chunk_size: int, relabel: bool
+    add: Callable[[Sequence[ImageRef]], Added], batch: Sequence[ImageRef], enqueued: Enqueued, stop: threading.Event
 ) -> None:
-    result = add_images(database, run, batch, chunk_size=chunk_size, relabel=relabel)
+    """Add a batch; where the database refuses it, one half and the other, down to the image that is the cause."""
+    try:
+        result = _patiently(stop, partial(add, batch))
+    except DatabaseRefusedError as error:
+        if len(batch) == 1:
+            enqueued.refused.append(Refused(batch[0].path, str(error)))
+            return
+        middle = len(batch) // 2
+        for half in (batch[:middle], batch[middle:]):
+            if not stop.is_set():
+                _add(add, half, enqueued, stop)
+        return
     enqueued.added += result.added
     enqueued.up_to_date += result.up_to_date
+
+
+def _patiently(stop: threading.Event, statement: Callable[[], T]) -> T:
+    """Send a statement again while the database does not answer: what was added before is not to be scanned anew.
+
+    Raises:
+        DatabaseError: it did not answer for `PATIENCE_S`, or `stop` is set.
+
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return statement()
+        except DatabaseBusyError as error:
+            if time.monotonic() > deadline or stop.wait(_PAUSE_S):
+                raise DatabaseError(str(error)) from error  # for others to wait for no longer
 
 
 def _batches(refs: Iterator[ImageRef]) -> Iterator[list[ImageRef]]:

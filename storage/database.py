@@ -28,12 +28,14 @@ from sqlalchemy import (
     text,
     type_coerce,
 )
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, StatementError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from common.errors import DatabaseBusyError, DatabaseError, UsageError
+from common.errors import UsageError
 from common.urls import redact, scrub
 from storage.connecting import connect_postgres, connect_sqlite
 from storage.records import shown
+from storage.trouble import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -44,22 +46,6 @@ if TYPE_CHECKING:
 
 #: Rows of a page that the driver makes at a time.
 _FETCHED_ROWS = 500
-
-#: What a driver says of troubles that waiting does not end, and what does. https://sqlite.org/rescode.html
-_LASTING = (
-    (("is full", "No space"), "Free some space and type the same command again; nothing is lost."),
-    (
-        ("unable to open database file",),
-        "Does its folder exist, and may this user write to it? NIGHTLABEL_DATABASE_URL or --db names another.",
-    ),
-    (("readonly database",), "May this user write to the file and its folder?"),
-    (("not a database", "malformed"), "Name another file, or restore this one from a backup."),
-    (("permission denied",), "Let the role own the database, or grant it CREATE on its schema."),
-    (("disk I/O error",), "Is the disk well, and local? SQLite does not work over a network."),
-    (("authentication failed", "does not exist"), "Is NIGHTLABEL_DATABASE_URL (or --db) right?"),
-)
-_PASSING = "Is NIGHTLABEL_DATABASE_URL (or --db) right, and is the server up?"
-
 
 #: How bash and zsh write bytes that a terminal cannot show, and those that would end what they stand in.
 _ESCAPED = {byte: f"\\x{byte:02x}" for byte in (*range(32), *range(127, 256), *b"\\'")}
@@ -247,7 +233,8 @@ class Database:
         values = select(*source.c, *constants).where(literal_column("true"))
         insert = self._insert(table).from_select([*columns, *shared], values)
         return insert.on_conflict_do_update(  # type: ignore[no-any-return]
-            index_elements=list(key), set_={name: insert.excluded[name] for name in update}
+            index_elements=table.info.get(f"{self.url.get_backend_name()}_key", key),
+            set_={name: insert.excluded[name] for name in update},
         )
 
     def _insert(self, table: Table) -> Any:  # noqa: ANN401 - either dialect's INSERT … ON CONFLICT
@@ -263,14 +250,9 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except DBAPIError as error:
-            reason = str(error.orig).strip().splitlines()[0]
-            advice = next((advice for signs, advice in _LASTING if any(sign in reason for sign in signs)), None)
-            if advice:
-                raise DatabaseError(f"The database {self.shown}: {reason}. {advice}") from error
-            if isinstance(error, OperationalError) or error.connection_invalidated:
-                raise DatabaseBusyError(f"The database {self.shown} does not answer: {reason}. {_PASSING}") from error
-            raise
+        except (StatementError, PoolTimeoutError, UnicodeError, OverflowError) as error:
+            said = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
+            raise translated(error, self.shown, scrub(said.splitlines()[0], self._text)) from error
 
 
 def _parsed(url: str) -> URL:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import and_, bindparam, insert, select, update
 
 from storage.records import Chunk, ImageRef, shown
-from storage.tables import FAILED, chunks, images, manifest, outcomes
+from storage.tables import FAILED, chunks, images, manifest, name_hash, outcomes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, FromClause, Select
+    from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select
 
     from storage.database import Database
     from storage.records import Run
@@ -144,8 +145,13 @@ def failed_runs(database: Database, kinds: Sequence[str]) -> list[int]:
         return sorted(connection.execute(query).scalars())
 
 
-def failed_images(database: Database, run_id: int, kinds: Sequence[str]) -> Iterator[list[ImageRef]]:
-    """Yield, page by page, the images that this run left `failed`."""
+def failed_images(
+    database: Database,
+    run_id: int,
+    kinds: Sequence[str],
+    attempt: Callable[[Callable[[], Sequence[Row[Any]]]], Sequence[Row[Any]]] = lambda read: read(),
+) -> Iterator[list[ImageRef]]:
+    """Yield, page by page, the images that this run left `failed`; `attempt` may read a page again."""
     last = 0
     while True:
         query = (
@@ -157,12 +163,16 @@ def failed_images(database: Database, run_id: int, kinds: Sequence[str]) -> Iter
         )
         if kinds:
             query = query.where(outcomes.c.error_kind.in_(kinds))
-        with database.read() as connection:
-            rows = connection.execute(query).all()
+        rows = attempt(partial(_all, database, query))
         if not rows:
             return
         last = rows[-1].id
         yield [ImageRef(path_of(row.path, row.path_hex), row.size, row.mtime_ns) for row in rows]
+
+
+def _all(database: Database, query: Select[Any]) -> Sequence[Row[Any]]:
+    with database.read() as connection:
+        return connection.execute(query).all()
 
 
 def _known(database: Database, run: Run) -> Select[Any]:
@@ -180,15 +190,16 @@ def _known(database: Database, run: Run) -> Select[Any]:
             outcomes.c.status,
         )
         .select_from(refs)
-        .join(images, _has_name_of(refs))
+        .join(images, _has_name_of(database, refs))
         .outerjoin(outcomes, and_(outcomes.c.image_id == images.c.id, outcomes.c.model_id == run.model_id))
         .outerjoin(manifest, and_(manifest.c.run_id == run.id, manifest.c.image_id == images.c.id))
         .outerjoin(chunks, chunks.c.id == manifest.c.chunk_id)
     )
 
 
-def _has_name_of(refs: FromClause) -> ColumnElement[bool]:
-    return and_(images.c.path == refs.c.path, images.c.path_hex == refs.c.path_hex)
+def _has_name_of(database: Database, refs: FromClause) -> ColumnElement[bool]:
+    same = and_(images.c.path == refs.c.path, images.c.path_hex == refs.c.path_hex)
+    return same if database.is_sqlite else and_(name_hash(images) == name_hash(refs), same)
 
 
 def _bound(database: Database, wanted: Mapping[StoredPath, ImageRef]) -> dict[str, Any]:
@@ -201,7 +212,7 @@ def _image_ids(
     """Return the ids of the images in the order of `wanted`, whose rows are made or brought up to date."""
     database.upsert_rows(connection, images, _NAME, _VERSION, _REF, rows)
     refs = database.table_of(images, _REF)
-    query = select(images.c.path, images.c.path_hex, images.c.id).join(refs, _has_name_of(refs))
+    query = select(images.c.path, images.c.path_hex, images.c.id).join(refs, _has_name_of(database, refs))
     id_of = {(path, path_hex): image_id for path, path_hex, image_id in connection.execute(query, rows).all()}
     return [id_of[name] for name in wanted]
 

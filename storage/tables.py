@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy import (
     JSON,
@@ -14,13 +15,19 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
     Text,
     TypeDecorator,
     UniqueConstraint,
+    func,
+    literal_column,
 )
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, FromClause
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -107,8 +114,24 @@ images = Table(
     Column("path_hex", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("mtime_ns", BigInteger, nullable=False),
-    UniqueConstraint("path", "path_hex"),
+    UniqueConstraint("path", "path_hex").ddl_if(dialect="sqlite"),
 )
+
+
+def name_hash(names: FromClause) -> ColumnElement[bytes]:
+    """Return what Postgres finds a name by, whose indexes hold no more than 2,704 bytes of a path.
+
+    `decode` takes any text, once its backslashes are doubled; a cast or `convert_to` no index may hold.
+    """
+    backslash = func.chr(literal_column("92"))
+    name = names.c.path.concat(func.chr(literal_column("10"))).concat(names.c.path_hex)
+    twice = func.replace(name, backslash, func.repeat(backslash, literal_column("2")))
+    return func.sha256(func.decode(twice, literal_column("'escape'")), type_=LargeBinary)
+
+
+Index("images_by_name", name_hash(images), unique=True).ddl_if(dialect="postgresql")
+#: What makes rows of a table the same on a kind of database, where that is no list of columns.
+images.info["postgresql_key"] = [name_hash(images)]
 
 chunks = Table(
     "chunks",
