@@ -1,7 +1,7 @@
 """What libtiff says of a page, which it would otherwise print on the terminal without the file's name.
 
-Its handlers are global, and a process decodes one picture at a time. Its warnings are out of reach: Pillow silences them
-with each page.
+Its handlers are global, and a process decodes one picture at a time. Its warnings are out of reach: Pillow silences
+them with each page.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import ctypes
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from PIL import Image
+from PIL import _imaging
 
 from worker.failures import FailureKind, ImageError
 
@@ -41,7 +41,7 @@ def _hear(_file: int | None, _module: bytes | None, form: bytes | None, argument
 
 _LIBC = ctypes.CDLL(None)
 #: A handle on Pillow's own module finds the symbols of the libtiff that it is linked to.
-_LIBTIFF = ctypes.CDLL(Image.core.__file__)
+_LIBTIFF = ctypes.CDLL(_imaging.__file__)
 _HANDLER_KEPT = _HANDLER(_hear)  # for as long as libtiff may call it
 
 if hasattr(_LIBTIFF, "TIFFSetErrorHandlerExt"):

@@ -30,12 +30,12 @@ class _Layout(NamedTuple):
     """How a directory is written, in TIFF and in BigTIFF."""
 
     order: str  #: of bytes, as `struct` has it
-    offset: str  #: of counts of values, and of places in the file
-    count: str  #: of entries
+    place: str  #: how a place in the file is written, and how many values an entry has
+    entries: str  #: how many entries there are
 
     @property
     def entry_bytes(self) -> int:
-        return 4 + 2 * struct.calcsize(self.offset)
+        return 4 + 2 * struct.calcsize(self.place)
 
 
 def begins(data: bytes) -> bool:
@@ -52,12 +52,12 @@ def bare(data: bytes) -> Bare:
     """
     order = "<" if data[:2] == b"II" else ">"
     layout = _Layout(order, "Q", "Q") if b"+" in data[:4] else _Layout(order, "I", "H")
-    size = struct.calcsize(layout.offset)
-    (at,) = struct.unpack_from(order + layout.offset, data, size)
+    size = struct.calcsize(layout.place)
+    (at,) = struct.unpack_from(order + layout.place, data, size)
     if at >= len(data):
         raise ImageError(FailureKind.TRUNCATED, "the file ends before the directory of its pixels")
-    (count,) = struct.unpack_from(order + layout.count, data, at)
-    begin = at + struct.calcsize(layout.count)
+    (count,) = struct.unpack_from(order + layout.entries, data, at)
+    begin = at + struct.calcsize(layout.entries)
     end = begin + layout.entry_bytes * count
     if not 0 < count <= _MOST_ENTRIES or end > len(data):
         raise ValueError("no directory")
@@ -66,20 +66,20 @@ def bare(data: bytes) -> Bare:
         tag, *_ = struct.unpack_from(order + "H", data, entry)
         entries.setdefault(tag, data[entry : entry + layout.entry_bytes])
     kept = [entries[tag] for tag in sorted(entries) if tag in _KEPT]
-    directory = struct.pack(order + layout.count, len(kept)) + b"".join(kept) + bytes(size)
+    directory = struct.pack(order + layout.entries, len(kept)) + b"".join(kept) + bytes(size)
     whole = bytearray(data)
     whole[at : at + len(directory)] = directory
     return Bare(bytes(whole), _orientation(data, entries, layout))
 
 
 def _orientation(data: bytes, entries: dict[int, bytes], layout: _Layout) -> int:
-    at = 4 + struct.calcsize(layout.offset)
+    at = 4 + struct.calcsize(layout.place)
     if _ORIENTATION in entries:
         entry = entries[_ORIENTATION]
         (kind,) = struct.unpack_from(layout.order + "H", entry, 2)
         (told,) = struct.unpack_from(layout.order + _INTEGERS.get(kind, "H"), entry, at)
         return told if orientation.UPRIGHT <= told <= orientation.HIGHEST else orientation.UPRIGHT
     if _XMP in entries:
-        count, place = struct.unpack_from(layout.order + 2 * layout.offset, entries[_XMP], 4)
+        count, place = struct.unpack_from(layout.order + 2 * layout.place, entries[_XMP], 4)
         return orientation.chosen((), data[place : place + min(count, _MOST_XMP)])
     return orientation.UPRIGHT
