@@ -21,6 +21,7 @@ Kind = Literal[
     "taken_over",
     "failures",
     "failing_folder",
+    "doubtful",
     "stall",
     "drift",
     "slow_worker",
@@ -133,6 +134,14 @@ def _about_failures(night: NightFigures) -> Iterator[Finding]:
             kind="failing_folder",
             sentence=f"In {shown(folder.path)}, {folder.failed:,} of {folder.images:,} images failed.",
             advice="Look at one of them: is the disk well, are they images?",
+        )
+    if night.doubtful:
+        those = counted(night.doubtful.images, "image")
+        yield Finding(
+            kind="doubtful",
+            sentence=f"{those} got labels though damaged in part, as {shown(night.doubtful.example)}:"
+            f" {night.doubtful.warning}.",
+            advice="`results.warning` says so of each. Restore them from a backup: what has changed is labelled again.",
         )
 
 

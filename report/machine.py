@@ -38,6 +38,7 @@ def as_json(night: NightFigures) -> JsonObject:
         "images": {
             "total": night.progress.images,
             "ok": night.progress.ok,
+            "doubtful": night.doubtful.images if night.doubtful else 0,
             "failed": night.progress.failed,
             "missing": night.progress.missing,
             "taken_over": night.taken_over,

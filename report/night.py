@@ -20,6 +20,7 @@ from storage.figures import (
     STAGES,
     chunk_times,
     copies,
+    doubtful_images,
     failed_images,
     failures_by_kind,
     images_in_folder,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from storage.database import Database
-    from storage.records import ChunkTime, FailureCount, Percentiles, ProcessSample, Progress, Run
+    from storage.records import ChunkTime, DoubtfulImages, FailureCount, Percentiles, ProcessSample, Progress, Run
 
 #: Parts of a night that percentiles over time are given for, at most.
 MOST_PARTS = 60
@@ -130,6 +131,7 @@ class NightFigures:
     outcomes: Outcomes
     failures: tuple[FailureCount, ...]
     failing_folders: tuple[FailingFolder, ...]
+    doubtful: DoubtfulImages | None  #: None: no labelled image is known to be damaged
     workers: tuple[WorkerFigures, ...]
     answered: int  #: images whose outcome is this run's now
     taken_over: int  #: images that a later run has labelled anew: their outcomes are that run's now
@@ -207,6 +209,7 @@ def night_figures(database: Database, run: Run) -> NightFigures:
         outcomes=counter.outcomes(copies(database, run.id)),
         failures=tuple(failures_by_kind(database, run.id)),
         failing_folders=tuple(_failing_folders(database, run)) if state.failed >= FAILING_FOLDER_IMAGES else (),
+        doubtful=doubtful_images(database, run.id),
         workers=workers,
         answered=counter.images,
         taken_over=taken_over,

@@ -61,7 +61,8 @@ def _facts(night: NightFigures) -> Iterator[tuple[str, str]]:
     """Yield what can be said in a line or two, with its name."""
     run, progress = night.run, night.progress
     yield "Model", f"{run.model}, on {run.engine}"
-    counts = f"{progress.images:,}: {progress.ok:,} labelled, {progress.failed:,} failed"
+    doubtful = f" ({night.doubtful.images:,} damaged in part)" if night.doubtful else ""
+    counts = f"{progress.images:,}: {progress.ok:,} labelled{doubtful}, {progress.failed:,} failed"
     yield "Images", counts + (f", {progress.missing:,} still missing" if progress.missing else "")
     if run.skipped:
         yield "", f"{run.skipped:,} more had their labels already"

@@ -11,6 +11,7 @@ from storage.records import (
     ChunkTime,
     Copies,
     Disagreement,
+    DoubtfulImages,
     FailureCount,
     LabelledImage,
     OutcomePage,
@@ -103,6 +104,22 @@ def failures_by_kind(database: Database, run_id: int) -> list[FailureCount]:
             FailureCount(kind=row.error_kind, images=row.images, example=row.example)
             for row in connection.execute(query)
         ]
+
+
+def doubtful_images(database: Database, run_id: int) -> DoubtfulImages | None:
+    """Count the run's images that have labels and a warning; None: there is none."""
+    doubted = (outcomes.c.run_id == run_id, outcomes.c.warning.is_not(None))
+    first = (
+        select(images.c.path, outcomes.c.warning)
+        .join(images, images.c.id == outcomes.c.image_id)
+        .where(*doubted)
+        .order_by(outcomes.c.image_id)
+        .limit(1)
+    )
+    with database.read() as connection:
+        count = connection.execute(select(func.count()).select_from(outcomes).where(*doubted)).scalar_one()
+        example = connection.execute(first).first()
+    return DoubtfulImages(images=count, example=example.path, warning=example.warning) if example else None
 
 
 def failed_images(database: Database, run_id: int) -> Iterator[tuple[int, str]]:

@@ -279,4 +279,13 @@ class FailureCount:
     example: str = field(repr=False)  #: path of one of them
 
 
+@dataclass(frozen=True, kw_only=True)
+class DoubtfulImages:
+    """How many images have labels though they are damaged in part."""
+
+    images: int
+    example: str = field(repr=False)  #: path of one of them
+    warning: str = field(repr=False)  #: what is known of its damage
+
+
 JsonObject = dict[str, Any]

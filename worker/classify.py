@@ -25,14 +25,16 @@ class Answer:
     labels: tuple[tuple[str, float], ...]  #: best first, as probabilities; empty: it could not be labelled
     error_kind: str | None
     error: str | None
+    warning: str | None  #: with labels: what is known of damage to the picture
     random_weights: bool
 
     def lines(self) -> list[str]:
         """Return what the terminal shows."""
         if not self.labels:
             return [shown(self.path), f"   failed ({self.error_kind}): {self.error}"]
-        warning = ["   RANDOM WEIGHTS: these labels mean nothing"] if self.random_weights else []
-        return [shown(self.path), *warning, *(f"{score:7.1%}  {label}" for label, score in self.labels)]
+        warnings = ["   RANDOM WEIGHTS: these labels mean nothing"] if self.random_weights else []
+        warnings += [f"   warning: damaged in part: {self.warning}"] if self.warning else []
+        return [shown(self.path), *warnings, *(f"{score:7.1%}  {label}" for label, score in self.labels)]
 
     def as_json(self) -> dict[str, Any]:
         """Return the same for machines."""
@@ -41,6 +43,7 @@ class Answer:
             "labels": [{"label": label, "score": score} for label, score in self.labels],
             "error_kind": self.error_kind,
             "error": self.error,
+            "warning": self.warning,
             "random_weights": self.random_weights,
         }
 
@@ -64,6 +67,7 @@ def classify_files(files: Sequence[str], settings: Settings) -> list[Answer]:
             labels=outcome.labels,
             error_kind=outcome.error_kind,
             error=outcome.error,
+            warning=outcome.warning,
             random_weights=ready.model.is_random,
         )
         for file, outcome in zip(files, outcomes, strict=True)

@@ -1,7 +1,8 @@
 """From a file's bytes to the model's view of the picture, shown as a viewer would show it.
 
-The format is found in the bytes, never in the name. Orientation from EXIF is applied; of an animation the first
-frame counts; transparency lies on white; 16 bits are scaled to 8. `docs/formats.md` states each decision.
+The format is found in the bytes, never in the name. Orientation is applied; of an animation the first frame counts;
+transparency lies on white; 16 bits are scaled to 8; metadata is never shown to a decoder. `docs/formats.md` states each
+decision.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ import io
 import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
-import simplejpeg
 from celery.exceptions import SoftTimeLimitExceeded
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
+from worker import strips
 from worker.failures import FailureKind, ImageError
+from worker.formats import bare
+from worker.jpeg import COLOURS, decode_jpeg
+from worker.libtiff import hears_libtiff
 from worker.preprocessing import crop, upright_size
 from worker.viewed import Viewed
 
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from storage.records import Preprocessing
+    from worker.formats import Bare
 
 #: Pillow's decoders that may touch a user's file. Never EPS, which runs a program. JPEG's opens MPO too.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
@@ -31,9 +37,6 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 Image.MAX_IMAGE_PIXELS = None
 
 _ORIENTATION_TAG = 0x0112
-_MAX_ORIENTATION = 8
-#: By which libjpeg-turbo scales in its fast transforms; other eighths are slower than no scaling.
-_SCALES = (8, 4, 2)
 #: How Pillow's decoders say that the data ended before the picture did.
 _ENDED_EARLY = ("truncated", "unexpected end", "not enough", "premature", "unexpected eof", "too short")
 
@@ -44,6 +47,7 @@ class Decoded(NamedTuple):
     pixels: NDArray[np.uint8]  #: `[crop_size, crop_size, 3]`, RGB
     width: int  #: of the upright picture
     height: int
+    warning: str | None = None  #: what decoder and check sums say of damage to pixels that were labelled all the same
 
 
 def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decoded:
@@ -74,50 +78,37 @@ def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decode
 
 
 def _decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decoded:
-    with Image.open(io.BytesIO(data), formats=_formats(data)) as picture:
+    file = bare(data)
+    with Image.open(io.BytesIO(file.data), formats=_formats(data)) as picture, hears_libtiff() as heard:
         width, height = picture.size
         if width * height > max_pixels:
             raise ImageError(
                 FailureKind.TOO_LARGE,
                 f"{width} × {height} pixels; NIGHTLABEL_MAX_MEGAPIXELS allows {max_pixels // 1_000_000} million",
             )
-        decoded = _jpeg_pixels(data, picture, 2 * preprocessing.resize_size) or _loaded(picture)
-        # Only now: TIFF's decoder turns the picture itself, and then drops the tag.
-        orientation = _orientation(picture)
+        orientation = file.orientation or picture.getexif().get(_ORIENTATION_TAG, 1)
+        decoded, complaint = _pixels(file, picture, 2 * preprocessing.resize_size)
         view = crop(Viewed(decoded), orientation, preprocessing, stored_size=picture.size)
-    return Decoded(view, *upright_size(picture.size, orientation))
+    return Decoded(view, *upright_size(picture.size, orientation), complaint or "; ".join(heard) or None)
 
 
-def _jpeg_pixels(data: bytes, picture: Image.Image, least: int) -> Image.Image | None:
-    """Decode an ordinary JPEG, scaled down by 2, 4 or 8 if its short side keeps `least` pixels.
-
-    Twice as fast as Pillow, with the same pixels; and a photo of 12 megapixels six times as fast again. `least` is
-    twice what the model's transforms resize to: with less, labels begin to differ (docs/formats.md).
-
-    Returns:
-        None where Pillow must decode: another format, CMYK, or damaged data, of which Pillow is the judge.
-
-    """
-    if picture.format not in ("JPEG", "MPO") or picture.mode not in ("RGB", "L"):
-        return None
-    divisor = next((divisor for divisor in _SCALES if min(picture.size) >= least * divisor), 1)
-    width, height = (-(-side // divisor) for side in picture.size)
-    try:
-        pixels = simplejpeg.decode_jpeg(data, colorspace="RGB", min_width=width, min_height=height)
-    except ValueError:
-        return None
-    return Image.fromarray(pixels)
+def _pixels(file: Bare, picture: Image.Image, least: int) -> tuple[Image.Image, str | None]:
+    """Return the decoded picture, perhaps scaled down, and what is known of damage in it."""
+    complaint = file.complaint
+    if picture.format == "JPEG" and picture.mode in COLOURS:
+        decoded = decode_jpeg(file, picture.mode, picture.size, least)
+        if decoded and picture.mode != "CMYK":
+            return Image.fromarray(decoded.pixels), decoded.complaint
+        complaint = decoded.complaint if decoded else complaint
+    if isinstance(picture, TiffImageFile):
+        complaint = strips.complaint(file.data, picture)
+    return _loaded(picture), complaint
 
 
 def _loaded(picture: Image.Image) -> Image.Image:
     """Return the picture with the pixels of its first frame decoded."""
     picture.load()
     return picture
-
-
-def _orientation(picture: Image.Image) -> int:
-    orientation = picture.getexif().get(_ORIENTATION_TAG, 1)
-    return orientation if orientation in range(1, _MAX_ORIENTATION + 1) else 1
 
 
 def _begins_like_an_image(data: bytes) -> bool:
@@ -132,5 +123,5 @@ def _formats(data: bytes) -> tuple[str, ...]:
         return FORMATS
     import pillow_heif
 
-    pillow_heif.register_heif_opener()
+    pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
     return (*FORMATS, "HEIF")

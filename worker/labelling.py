@@ -98,6 +98,7 @@ class Labeller:
             content=file.content,
             read_ms=file.read_ms,
             decode_ms=(perf_counter() - started) * 1000,
+            warning=picture.warning,
         )
         return _Waiting(outcome, picture.pixels)
 

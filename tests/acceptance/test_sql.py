@@ -73,7 +73,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "/p/cats/copy.jpg": {"content": "c" * 32},
     "/p/cats/again.jpg": {"content": "c" * 32},
     "/p/dogs/sure.jpg": {"width": 480, "height": 640},
-    "/p/large.jpg": {"width": 3000, "height": 4000, "decode_ms": 900.0},
+    "/p/large.jpg": {"width": 3000, "height": 4000, "decode_ms": 900.0, "warning": "its pixels end early"},
 }
 #: Two chunks for each model.
 CHUNK_IMAGES = 6
@@ -272,6 +272,11 @@ def test_what_failed(night: Database) -> None:
         ("/p/broken/2.jpg", "truncated", "it is truncated"),
         ("/p/gone.jpg", "vanished", "it is vanished"),
     ]
+
+
+def test_what_has_labels_though_it_is_damaged(night: Database) -> None:
+    rows = answer(night, "What has labels though it is damaged in part, as `warning` says")
+    assert {(path, warning) for path, _, _, warning in rows} == {("/p/large.jpg", "its pixels end early")}
 
 
 def test_the_slowest_image_is_first(night: Database) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from report.findings import findings, for_people, memory_verdict
+from report.machine import as_json
 from report.night import night_figures
 from report.robust import slope
 from report.stability import Stability
@@ -145,6 +146,22 @@ def test_missing_images_come_with_a_forecast(file: Database) -> None:
     assert "400 of " in missing.sentence
     assert "The last one came at 2025-01-01 22:30 UTC; " in missing.sentence
     assert "at the speed until then the rest takes 1 min 4" in missing.sentence
+
+
+def test_labels_of_damaged_pictures_are_counted_and_one_is_named(file: Database) -> None:
+    """They are no failures; and of a run that has none, nothing is said."""
+    run = begin_run(file)
+    add(file, run, photos(10), chunk_size=10)
+    label_all(file, run)
+    assert night_figures(file, run).doubtful is None
+    with file.write() as connection:
+        connection.exec_driver_sql("update outcomes set warning = 'bad Huffman code' where image_id in (3, 5)")
+    night = night_figures(file, run)
+    (doubtful,) = findings(night)
+    assert doubtful.kind == "doubtful"
+    assert doubtful.sentence.startswith("2 images got labels though damaged in part, as /photos/")
+    assert doubtful.sentence.endswith(": bad Huffman code.")
+    assert as_json(night)["images"]["doubtful"] == 2
 
 
 def test_random_weights_come_first(file: Database) -> None:

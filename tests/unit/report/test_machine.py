@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 KEYS = {
     "run": {"id", "state", "roots", "created_at", "finished_at", "engine", "model"},
     "run.model": {"name", "recipe", "precision", "weights", "random_weights"},
-    "images": {"total", "ok", "failed", "missing", "already_labelled", "not_images"},
+    "images": {"total", "ok", "doubtful", "failed", "missing", "already_labelled", "not_images"},
     "throughput": {"images_per_second", "labelling_s", "pauses_s", "by_minute"},
     "throughput.by_minute": {"minute", "images"},
     "stages_ms": {"queue", "read", "decode", "infer", "total"},

@@ -14,7 +14,7 @@ from report.night import night_figures
 from report.terminal import print_report
 from report.throughput import MinuteFigures
 from report.words import duration
-from storage.records import FailureCount
+from storage.records import DoubtfulImages, FailureCount
 from tests.unit.report.long_night import Faults, plant_long
 from tests.unit.report.planted import EVENING, plant
 from tests.unit.storage.nights import MODEL, begin_run
@@ -79,6 +79,11 @@ def test_it_says_how_many_how_fast_and_for_how_long(night: NightFigures) -> None
     text = printed(night)
     assert f"160: {night.progress.ok} labelled, {night.progress.failed} failed" in text
     assert f"{night.images_per_second:,.1f} images/s over 2 min 22 s, without pauses of 11 min 01 s" in text
+
+
+def test_how_many_are_damaged_in_part_is_said(night: NightFigures) -> None:
+    doubtful = DoubtfulImages(images=7, example="/photos/1.jpg", warning="bad Huffman code")
+    assert f"{night.progress.ok} labelled (7 damaged in part)" in printed(replace(night, doubtful=doubtful))
 
 
 def test_it_names_the_model_and_the_engine(night: NightFigures) -> None:

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image, ImageChops, ImageOps
 
 from tests.unit.worker.pictures import BEST, MAX_PIXELS, encoded, farthest, on_average, plain_view, view
-from worker.decoding import _jpeg_pixels, decode
+from worker.decoding import decode
+from worker.formats import Bare
+from worker.jpeg import decode_jpeg
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,8 +91,8 @@ def test_the_fast_way_decodes_every_photo_to_pillows_pixels(photos: Path) -> Non
     for path in sorted(photos.glob("*.jpg")):
         data = path.read_bytes()
         with Image.open(io.BytesIO(data)) as picture:
-            fast = _jpeg_pixels(data, picture, least=NEVER_SCALED)
-            if fast is None or ImageChops.difference(fast, picture.convert("RGB")).getbbox():
+            fast = decode_jpeg(Bare(data), picture.mode, picture.size, least=NEVER_SCALED)
+            if fast is None or ImageChops.difference(Image.fromarray(fast.pixels), picture.convert("RGB")).getbbox():
                 differing.append(path.name)
 
     assert differing == []

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from storage.records import ChunkImage
-from worker.decoding import _jpeg_pixels, decode
+from worker.decoding import decode
+from worker.formats import Bare
+from worker.jpeg import decode_jpeg
 from worker.labelling import Labeller
 
 if TYPE_CHECKING:
@@ -45,10 +47,10 @@ def as_jpeg(picture: Image.Image) -> bytes:
 def test_the_short_side_keeps_twice_what_the_model_resizes_to(photos: Path, short_side: int, decoded: int) -> None:
     data = as_jpeg(enlarged(next(photos.glob("*.jpg")), short_side))
     with Image.open(io.BytesIO(data)) as picture:
-        pixels = _jpeg_pixels(data, picture, LEAST)
+        fast = decode_jpeg(Bare(data), picture.mode, picture.size, LEAST)
 
-    assert pixels
-    assert min(pixels.size) == decoded
+    assert fast
+    assert min(fast.pixels.shape[:2]) == decoded
 
 
 def test_the_size_that_is_reported_is_the_files(photos: Path, preprocessing: Preprocessing) -> None:

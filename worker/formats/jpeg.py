@@ -1,0 +1,182 @@
+"""JPEG: tables, frames and scans are kept; of the application's segments only what says how colours are coded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from worker.failures import FailureKind, ImageError
+from worker.formats import orientation
+from worker.formats.bare import HOLE_COMPLAINT, Bare, has_hole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MARK, _SOI, _EOI = 0xFF, b"\xff\xd8", b"\xff\xd9"
+_DHT, _DAC, _END, _SOS, _DQT, _DNL, _DRI = 0xC4, 0xCC, 0xD9, 0xDA, 0xDB, 0xDC, 0xDD
+_APP0, _APP1, _APP14, _APP15, _COM = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {_DHT, 0xC8, _DAC}
+_TABLES = frozenset((_DHT, _DAC, _DQT, _DRI))
+_WITH_LENGTH = _FRAMES | _TABLES | {_SOS, _DNL, _COM} | frozenset(range(_APP0, _APP15 + 1))
+_PROGRESSIVE = (0xC2, 0xCA)
+#: By a marker's second byte: whether it ends the coded data of a scan.
+_ENDS_SCAN = np.isin(np.arange(256), [*_WITH_LENGTH, _END])
+#: JFIF 1.1 without a thumbnail: it says that colours are YCbCr.
+_JFIF = b"\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"
+#: Adobe's transforms: none, YCbCr, YCCK.
+_TRANSFORMS = (0, 1, 2)
+#: The last zigzag position of a block's 64 coefficients.
+_LAST_COEFFICIENT = 63
+_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+
+
+@dataclass
+class _Walk:
+    """What has been seen of a file so far."""
+
+    kept: list[bytes | memoryview] = field(default_factory=lambda: [_SOI])
+    exifs: list[bytes] = field(default_factory=list)
+    xmp: bytes = b""
+    frame: int = 0  #: the marker of its start of frame
+    height_at: int | None = None  #: in the bare file, of a height that a DNL segment will tell
+    components: int = 0
+    #: The symbol of the shortest code, by class and number of a Huffman table.
+    commonest: dict[int, int] = field(default_factory=dict)
+    #: By component and coefficient of a progressive picture: bits that are still to come.
+    coming: dict[tuple[int, int], int] = field(default_factory=dict)
+    hole: bool = False
+
+
+def begins(data: bytes) -> bool:
+    return data.startswith(b"\xff\xd8\xff")
+
+
+def bare(data: bytes) -> Bare:
+    """Return the first picture of the file, with an end marker.
+
+    Raises:
+        LookupError: no scan begins in it.
+        ImageError: scans of a progressive picture are missing.
+
+    """
+    walk, view = _Walk(), memoryview(data)
+    first_scan = _read_head(data, view, walk)
+    end, height = _read_scans(data, first_scan, walk)
+    ended = data[end - 2 : end] == _EOI
+    whole = bytearray(b"".join((*walk.kept, view[first_scan:end], b"" if ended else _EOI)))
+    if height and walk.height_at:
+        whole[walk.height_at : walk.height_at + 2] = height
+    if not ended and _is_incomplete(walk):
+        raise ImageError(FailureKind.TRUNCATED, "the file ends before the last of its scans")
+    complaint = HOLE_COMPLAINT if walk.hole else None
+    return Bare(bytes(whole), orientation.chosen(walk.exifs, walk.xmp), ended=ended, complaint=complaint)
+
+
+def _read_head(data: bytes, view: memoryview, walk: _Walk) -> int:
+    """Keep what decoding needs, and return where the first scan begins."""
+    for marker, begin, end in _segments(data):
+        body = data[begin + 4 : end]
+        if marker == _SOS:
+            return begin
+        if marker in _FRAMES:
+            walk.frame, walk.components = marker, body[5]
+            if body[1:3] == b"\0\0":
+                walk.height_at = sum(map(len, walk.kept)) + 5
+        if marker in _FRAMES or marker in _TABLES:
+            walk.kept.append(view[begin:end])
+        _note(marker, body, walk)
+    raise LookupError("no scan")
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield marker, begin and end of each segment of the head; whatever lies between two is passed over."""
+    at = 2
+    while (at := data.find(b"\xff", at)) >= 0:
+        marker = data[at + 1]
+        if marker not in _WITH_LENGTH:
+            at += 1
+            continue
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        yield marker, at, end
+        at = end
+
+
+def _note(marker: int, body: bytes, walk: _Walk) -> None:
+    if marker == _APP0 and body.startswith(b"JFIF\0") and _JFIF not in walk.kept:
+        walk.kept.insert(1, _JFIF)
+        walk.height_at = walk.height_at and walk.height_at + len(_JFIF)
+    elif marker == _APP14 and body.startswith(b"Adobe") and len(body) >= len("Adobe") + 7:
+        known = body[11] in _TRANSFORMS
+        walk.kept.append(b"\xff\xee\0\x0e" + body[:11] + (body[11:12] if known else b"\1"))
+    elif marker == _APP1 and body.startswith(b"Exif\0\0"):
+        walk.exifs.append(body)
+    elif marker == _APP1 and body.startswith(_XMP):
+        walk.xmp = walk.xmp or body
+    elif marker == _DHT:
+        _note_tables(body, walk)
+
+
+def _note_tables(body: bytes, walk: _Walk) -> None:
+    at = 0
+    while at + 17 <= len(body):
+        symbols = sum(body[at + 1 : at + 17])
+        if symbols and at + 17 < len(body):
+            walk.commonest[body[at]] = body[at + 17]
+        at += 17 + symbols
+
+
+def _read_scans(data: bytes, first_scan: int, walk: _Walk) -> tuple[int, bytes]:
+    """Return where the picture ends, and the height that a DNL segment tells, if any does."""
+    at, height, markers = first_scan, b"", _markers(data, first_scan)
+    while True:
+        marker, end = data[at + 1], at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        following = next((found for found in markers if found >= end), None)
+        if marker == _DHT:
+            _note_tables(data[at + 4 : end], walk)
+        elif marker == _DNL:
+            height = data[at + 4 : at + 6]
+        elif marker == _SOS:
+            scan = data[at + 4 : end]
+            _note_scan(scan, walk)
+            walk.hole |= _has_odd_hole(data, end, following or len(data), scan, walk)
+        if following is None:
+            return len(data), height
+        if data[following + 1] == _END:
+            return following + 2, height
+        at = following
+
+
+def _markers(data: bytes, begin: int) -> Iterator[int]:
+    """Yield where a marker stands that ends the coded data of a scan: no stuffed zero, no restart, none unheard of."""
+    values = np.frombuffer(data, np.uint8, offset=begin)
+    at = np.flatnonzero(values[:-1] == _MARK)
+    return iter((begin + at[_ENDS_SCAN[values[at + 1]]]).tolist())
+
+
+def _note_scan(scan: bytes, walk: _Walk) -> None:
+    """Keep account of the coefficients that a progressive picture has got."""
+    components = scan[0]
+    first, last, bits = scan[-3:]
+    for component in scan[1 : 1 + 2 * components : 2]:
+        for coefficient in range(first, min(last, _LAST_COEFFICIENT) + 1):
+            walk.coming[component, coefficient] = bits & 15
+
+
+def _is_incomplete(walk: _Walk) -> bool:
+    if walk.frame not in _PROGRESSIVE:
+        return False
+    return len(walk.coming) < walk.components * (_LAST_COEFFICIENT + 1) or any(walk.coming.values())
+
+
+def _has_odd_hole(data: bytes, begin: int, end: int, scan: bytes, walk: _Walk) -> bool:
+    """Tell whether zeros that no encoder wrote lie in a scan: they do where they would stand for many coefficients."""
+    if not has_hole(data, begin, end):
+        return False
+    first, last, bits = scan[-3:]
+    tables = scan[2 : 2 + 2 * scan[0] : 2]
+    used = [table >> 4 for table in tables if first == 0 and not bits >> 4]
+    used += [0x10 | table & 15 for table in tables if last > 0]
+    # A symbol whose lower four bits are 0 is followed by no coefficient: ITU T.81, F.1.2.
+    return any(walk.commonest.get(table, 0) & 15 for table in used)

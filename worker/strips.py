@@ -1,0 +1,64 @@
+"""Damage in a TIFF's strips and tiles that libtiff does not tell: it stops reading one as soon as its rows are full."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+import simplejpeg
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from PIL.TiffImagePlugin import TiffImageFile
+
+_COMPRESSION, _JPEG_TABLES = 259, 347
+#: Tags of where strips and tiles begin, and of how many bytes each has.
+_PLACES = ((273, 279), (324, 325))
+_DEFLATE, _JPEG = (8, 32946), (7,)
+#: Bytes that are unpacked at a time, and thrown away.
+_PIECE = 1 << 20
+#: Of a pixel: four samples of 32 bits. Strips that unpack to more are not followed to their end.
+_MOST_PIXEL_BYTES = 16
+
+
+def complaint(data: bytes, picture: TiffImageFile) -> str | None:
+    """Tell how many strips or tiles are damaged by their own check sums (deflate) or by libjpeg's warnings (JPEG)."""
+    compression = picture.tag_v2.get(_COMPRESSION)
+    room = picture.width * picture.height * _MOST_PIXEL_BYTES + _PIECE
+    if compression in _DEFLATE:
+        return _counted(data, picture, lambda strip: _is_inflated(strip, room))
+    if compression in _JPEG:
+        tables = bytes(picture.tag_v2.get(_JPEG_TABLES, b""))[:-2]  # without its end marker
+        return _counted(data, picture, lambda strip: _is_jpeg(tables + strip[2:] if tables else strip))
+    return None
+
+
+def _counted(data: bytes, picture: TiffImageFile, is_sound: Callable[[bytes], bool]) -> str | None:
+    strips = list(_strips(picture))
+    damaged = sum(not is_sound(data[begin : begin + count]) for begin, count in strips)
+    return f"{damaged} of its {len(strips)} strips or tiles are damaged" if damaged else None
+
+
+def _strips(picture: TiffImageFile) -> Iterator[tuple[int, int]]:
+    for places, counts in _PLACES:
+        yield from zip(picture.tag_v2.get(places, ()), picture.tag_v2.get(counts, ()), strict=False)
+
+
+def _is_inflated(strip: bytes, room: int) -> bool:
+    inflating, rest = zlib.decompressobj(), strip
+    try:
+        while not inflating.eof and room > 0 and rest:
+            room -= len(inflating.decompress(rest, _PIECE))
+            rest = inflating.unconsumed_tail
+    except zlib.error:
+        return False
+    return inflating.eof or room <= 0
+
+
+def _is_jpeg(strip: bytes) -> bool:
+    try:
+        simplejpeg.decode_jpeg(strip, colorspace="GRAY")
+    except ValueError as error:
+        return "Corrupt" not in str(error) and "Premature" not in str(error)  # else libtiff is the judge
+    return True
