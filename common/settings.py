@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from common.bounded import SILENT_S
 from common.errors import UsageError
 
 ENV_PREFIX = "NIGHTLABEL_"
@@ -125,6 +126,11 @@ class Settings(BaseSettings):
     def stall_limit_s(self) -> float:
         """`stall_s`, or more: a chunk may take all of its time limit, and then is begun again image by image."""
         return max(self.stall_s, self.time_limit_s * 3 / 2)
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds without a byte after which a file's disk counts as silent: a chunk bears three such waits."""
+        return min(SILENT_S, max(1.0, self.soft_time_limit_s / 3))
 
     @property
     def max_file_bytes(self) -> int:

@@ -28,7 +28,7 @@ from worker.decoding import decode
 from worker.engines import load_engine
 from worker.failures import ImageError
 from worker.models import resolve
-from worker.reading import read_image
+from worker.reading import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -156,11 +156,12 @@ def _time_decoding(
     """Read and decode images one by one; return what the model would see of the last ones, uint8 `[N, H, W, 3]`."""
     views: deque[NDArray[np.uint8]] = deque(maxlen=_VIEWS)
     read_ms = decode_ms = pixels = size = 0.0
+    reader = Reader(settings.max_file_bytes, settings.silent_s)
     begun = perf_counter()
     while perf_counter() - begun < DECODING_S or not views:
         measured.sampled += 1
         try:
-            file = read_image(next(source).path, roots, settings.max_file_bytes)
+            file = reader.read(next(source).path, roots)
             started = perf_counter()
             picture = decode(file.data, ready.model.preprocessing, settings.max_pixels)
         except ImageError as error:
