@@ -112,6 +112,8 @@ class Settings(BaseSettings):
     include: Globs = ()
     #: No file or folder that matches one of these globs.
     exclude: Globs = ()
+    #: Also folders with the copies and the rubbish of other programs (`docs/formats.md`).
+    no_skip: bool = False
     #: Label again what already has an outcome.
     relabel: bool = False
 

@@ -253,11 +253,8 @@ class Follower:
         if self._told:
             return
         self._told = True
-        counts = self._manifest.enqueued.scan
-        if counts.unreadable:
-            self._display.note(f"{counts.unreadable:,} files or folders could not be read, and are left out.")
-        if counts.links:
-            self._display.note(f"{counts.links:,} links lead to folders or out of the archive, and are left out.")
+        for sentence in self._manifest.enqueued.scan.sentences():
+            self._display.note(sentence)
 
     def _refuse_empty(self, images: int) -> None:
         enqueued = self._manifest.enqueued
