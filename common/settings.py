@@ -12,6 +12,7 @@ from urllib.parse import quote_from_bytes, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from common.bounded import SILENT_S
 from common.errors import UsageError
 from common.urls import check_url, is_url, redact
 
@@ -165,6 +166,8 @@ class Settings(BaseSettings):
     include: Globs = ()
     #: No file or folder that matches one of these globs.
     exclude: Globs = ()
+    #: Also folders with the copies and the rubbish of other programs (`docs/formats.md`).
+    no_skip: bool = False
     #: Label again what already has an outcome.
     relabel: bool = False
 
@@ -179,6 +182,11 @@ class Settings(BaseSettings):
     def stall_limit_s(self) -> float:
         """`stall_s`, or more: a chunk may take all of its time limit, and then is begun again image by image."""
         return max(self.stall_s, self.time_limit_s * 3 / 2)
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds without a byte after which a file's disk counts as silent: a chunk bears three such waits."""
+        return min(SILENT_S, max(1.0, self.soft_time_limit_s / 3))
 
     @property
     def max_file_bytes(self) -> int:

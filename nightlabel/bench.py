@@ -17,7 +17,8 @@ from common.settings import available_cpus
 from nightlabel.manifest_writer import ManifestWriter
 from nightlabel.run import everything, private_folder
 from producer.enqueue import write_manifest
-from producer.scan import ScanCounts, find_roots, sample, scan
+from producer.scan import find_roots, sample, scan
+from producer.walk import ScanCounts
 from report.words import duration
 from storage.database import Database
 from storage.figures import chunk_times, mean_stages, worker_samples
@@ -28,7 +29,7 @@ from worker.decoding import decode
 from worker.engines import load_engine
 from worker.failures import ImageError
 from worker.models import resolve
-from worker.reading import read_image
+from worker.reading import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -113,8 +114,11 @@ def bench(settings: Settings, paths: Sequence[str], say: Callable[[str], None]) 
     roots = find_roots(paths)
     ready = resolve(settings)
     measured = Bench(model=str(ready.model), engine=ready.engine)
-    refs = _draw(measured, roots, settings)
+    scanned = ScanCounts()
+    refs = _draw(measured, roots, settings, scanned)
     say(_archive_line(measured, roots))
+    for sentence in scanned.sentences():
+        say(sentence)
     source = _endless(refs)
     views = _time_decoding(measured, source, roots, ready, settings)
     say(_decoding_lines(measured))
@@ -132,9 +136,9 @@ def bench(settings: Settings, paths: Sequence[str], say: Callable[[str], None]) 
     return measured
 
 
-def _draw(measured: Bench, roots: Sequence[str], settings: Settings) -> list[ImageRef]:
+def _draw(measured: Bench, roots: Sequence[str], settings: Settings, counts: ScanCounts) -> list[ImageRef]:
     begun = perf_counter()
-    found = scan(roots, settings.include, settings.exclude, counts=ScanCounts())
+    found = scan(roots, settings.include, settings.exclude, counts=counts, no_skip=settings.no_skip)
     drawn = sample(found, SAMPLE_IMAGES, SCAN_S)
     measured.images, measured.is_whole, measured.scan_s = drawn.found, drawn.is_whole, perf_counter() - begun
     if not drawn.refs:
@@ -156,11 +160,12 @@ def _time_decoding(
     """Read and decode images one by one; return what the model would see of the last ones, uint8 `[N, H, W, 3]`."""
     views: deque[NDArray[np.uint8]] = deque(maxlen=_VIEWS)
     read_ms = decode_ms = pixels = size = 0.0
+    reader = Reader(settings.max_file_bytes, settings.silent_s)
     begun = perf_counter()
     while perf_counter() - begun < DECODING_S or not views:
         measured.sampled += 1
         try:
-            file = read_image(next(source).path, roots, settings.max_file_bytes)
+            file = reader.read(next(source).path, roots)
             started = perf_counter()
             picture = decode(file.data, ready.model.preprocessing, settings.max_pixels)
         except ImageError as error:

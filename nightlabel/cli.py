@@ -73,6 +73,10 @@ Include = Annotated[
 Exclude = Annotated[
     list[str] | None, typer.Option(metavar="GLOB", help="Not these files or folders. [NIGHTLABEL_EXCLUDE]")
 ]
+NoSkip = Annotated[
+    bool,
+    typer.Option("--no-skip", help="Also folders that other programs keep, as `@eaDir`. [NIGHTLABEL_NO_SKIP]"),
+]
 Workers = Annotated[int | None, typer.Option(metavar="N", help="Worker processes. [NIGHTLABEL_WORKERS; one a CPU]")]
 Nice = Annotated[
     int | None, typer.Option(metavar="N", help="Stand back behind other programs, 0 to 19. [NIGHTLABEL_NICE]")
@@ -128,6 +132,7 @@ def run(
     weights: Weights = None,
     include: Include = None,
     exclude: Exclude = None,
+    no_skip: NoSkip = False,
     relabel: Relabel = False,
     nice: Nice = None,
     memory_limit: MemoryLimit = None,
@@ -145,6 +150,7 @@ def run(
         weights=weights,
         include=include,
         exclude=exclude,
+        no_skip=no_skip or None,
         relabel=relabel or None,
         nice=nice,
         memory_limit_mb=memory_limit,
@@ -166,6 +172,7 @@ def enqueue(
     weights: Weights = None,
     include: Include = None,
     exclude: Exclude = None,
+    no_skip: NoSkip = False,
     relabel: Relabel = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="Follow the run to its end, and publish again what gets lost.")
@@ -184,6 +191,7 @@ def enqueue(
         weights=weights,
         include=include,
         exclude=exclude,
+        no_skip=no_skip or None,
         relabel=relabel or None,
     )
     from broker.app import make_app
@@ -345,12 +353,13 @@ def compare(
     precision: Precision = None,
     include: Include = None,
     exclude: Exclude = None,
+    no_skip: NoSkip = False,
 ) -> None:
     """Measure models side by side on these images: right, fast, small, steady; and say which to choose.
 
     Example: nightlabel compare ~/Pictures --models resnet18,mobilenet_v2
     """
-    settings = _settings(precision=precision, include=include, exclude=exclude)
+    settings = _settings(precision=precision, include=include, exclude=exclude, no_skip=no_skip or None)
     from common.whole_file import check_writable
     from nightlabel.compare import compare as measure
     from nightlabel.compare import show
@@ -436,6 +445,7 @@ def bench(
     weights: Weights = None,
     include: Include = None,
     exclude: Exclude = None,
+    no_skip: NoSkip = False,
 ) -> None:
     """Measure, in about a minute, how fast this machine labels these images, and how long all of them will take.
 
@@ -449,6 +459,7 @@ def bench(
         weights=weights,
         include=include,
         exclude=exclude,
+        no_skip=no_skip or None,
     )
     from nightlabel.bench import bench as measure
 

@@ -20,7 +20,8 @@ import numpy as np
 from common.errors import ArchiveError, ModelError, NightlabelError, UsageError
 from common.settings import ENV_PREFIX, RANDOM_WEIGHTS, as_environment
 from nightlabel.run import SAMPLE_S, quantise_on
-from producer.scan import ScanCounts, find_roots, sample, scan
+from producer.scan import find_roots, sample, scan
+from producer.walk import ScanCounts
 from report.advice import recommendation
 from report.comparison import (
     Candidate,
@@ -178,8 +179,11 @@ def _draw(settings: Settings, roots: Sequence[str], truth: Truth | None, say: Ca
         if here and len(here) < len(truth):
             say(f"{len(here):,} of the {len(truth):,} images that the truth file names are here.")
     else:
-        found = scan(roots, settings.include, settings.exclude, counts=ScanCounts())
+        counts = ScanCounts()
+        found = scan(roots, settings.include, settings.exclude, counts=counts, no_skip=settings.no_skip)
         drawn = sample(found, IMAGES, SAMPLE_S)
+        for sentence in counts.sentences():
+            say(sentence)
         if not drawn.is_whole:
             say(
                 f"Looking for images was cut short after {SAMPLE_S:.0f} s: the sample is of the first {drawn.found:,},"

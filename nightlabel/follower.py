@@ -266,11 +266,8 @@ class Follower:
         if self._told:
             return
         self._told = True
-        counts = self._manifest.enqueued.scan
-        if counts.unreadable:
-            self._display.note(f"{counts.unreadable:,} files or folders could not be read, and are left out.")
-        if counts.links:
-            self._display.note(f"{counts.links:,} links lead to folders or out of the archive, and are left out.")
+        for sentence in self._manifest.enqueued.scan.sentences():
+            self._display.note(sentence)
         refused = self._manifest.enqueued.refused
         for one in refused[:_REFUSED_NAMED]:
             self._display.note(f"{shown(one.path)} is left out. {one.reason}")

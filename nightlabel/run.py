@@ -18,7 +18,8 @@ from nightlabel.local_workers import LocalWorkers
 from nightlabel.manifest_writer import ManifestWriter
 from nightlabel.watching import ArchiveWatch
 from producer.enqueue import write_manifest
-from producer.scan import ScanCounts, find_roots, sample, scan
+from producer.scan import find_roots, sample, scan
+from producer.walk import ScanCounts
 from storage.identity import keep_to_identity
 from storage.runs import open_run, set_engine
 from storage.schema import ensure_schema
@@ -55,6 +56,8 @@ def open_scan_run(settings: Settings, paths: Sequence[str], database: Database) 
     filters = {"include": list(settings.include), "exclude": list(settings.exclude)}
     if settings.relabel:
         filters["relabel"] = ["yes"]
+    if settings.no_skip:
+        filters["no_skip"] = ["yes"]
     return open_run(database, ready.model, engine=ready.engine, roots=roots, filters=filters, labels=ready.categories)
 
 
@@ -69,7 +72,7 @@ def quantise_on(settings: Settings, paths: Sequence[str], *, anew: bool = False)
     roots = find_roots(paths)
 
     def draw() -> list[str]:
-        found = scan(roots, settings.include, settings.exclude, counts=ScanCounts())
+        found = scan(roots, settings.include, settings.exclude, counts=ScanCounts(), no_skip=settings.no_skip)
         return [ref.path for ref in sample(found, 2 * MAX_CALIBRATION_IMAGES, SAMPLE_S).refs]
 
     return quantise_for(settings, draw, anew=anew)

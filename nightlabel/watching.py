@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
+from common.bounded import ask
 from common.errors import ArchiveError
 from storage.records import shown
 from worker.reading import why_gone
@@ -104,7 +106,8 @@ class ArchiveWatch:
     """Looks at the archive's folders again and again, in a thread: a dead network share may block it for ever."""
 
     def __init__(self, roots: Sequence[str]) -> None:
-        self._roots = [root for root in roots if not Path(root).is_file()]
+        self._roots = [root for root in roots if not _is_file(root)]
+        self._asked = ""  #: the root that the thread looks at
         self._problem: str | None = None
         self._heard_at = time.monotonic()
         self._stop = threading.Event()
@@ -126,8 +129,7 @@ class ArchiveWatch:
         """
         problem = self._problem
         if problem is None and time.monotonic() - self._heard_at > ARCHIVE_SILENT_S:
-            roots = ", ".join(map(shown, self._roots))
-            problem = f"the disk of {roots} has not answered for {ARCHIVE_SILENT_S:.0f} s"
+            problem = f"the disk of {shown(self._asked)} has not answered for {ARCHIVE_SILENT_S:.0f} s"
         if problem:
             raise ArchiveError(
                 f"The archive is gone: {problem}. No image is marked as failed for it."
@@ -136,6 +138,19 @@ class ArchiveWatch:
 
     def _watch(self) -> None:
         while not self._stop.wait(ARCHIVE_EVERY_S):
-            gone = [f"{shown(root)}: {reason}" for root in self._roots if (reason := why_gone(root))]
-            self._problem = gone[0] if gone else None
-            self._heard_at = time.monotonic()
+            problem = None
+            for root in self._roots:
+                self._asked = root
+                reason = why_gone(root)
+                self._heard_at = time.monotonic()
+                if reason:
+                    problem = problem or f"{shown(root)}: {reason}"
+            self._problem = problem
+
+
+def _is_file(root: str) -> bool:
+    """Tell whether a root is one file: where that is gone, it is one image's concern."""
+    try:
+        return ask(partial(os.path.isfile, root))
+    except TimeoutError:
+        return False

@@ -9,7 +9,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from common.errors import DatabaseBusyError, DatabaseError, DatabaseRefusedError
-from producer.scan import ScanCounts, scan
+from producer.scan import scan
+from producer.walk import ScanCounts
 from storage.manifest import add_images, failed_images
 from storage.runs import begin_scan, mark_scanned
 
@@ -72,7 +73,14 @@ def write_manifest(
     """
     _patiently(stop, partial(begin_scan, database, run.id))
     if refs is None:
-        refs = scan(run.roots, settings.include, settings.exclude, counts=enqueued.scan, is_stopped=stop.is_set)
+        refs = scan(
+            run.roots,
+            settings.include,
+            settings.exclude,
+            counts=enqueued.scan,
+            no_skip=settings.no_skip,
+            is_stopped=stop.is_set,
+        )
     chunk_size = FIRST_CHUNK_SIZE
     for batch in _batches(iter(refs)):
         if stop.is_set():

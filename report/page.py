@@ -13,19 +13,20 @@ from markupsafe import Markup, escape
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
+from common.errors import ArchiveError
 from common.whole_file import whole_file
 from report.charts import charts, charts_of_models, charts_of_several
 from report.findings import findings, for_people, memory_verdict
 from report.night import STAGE_NAMES
 from report.words import counted, duration, percent, signed, size
 from storage.figures import paths_with_content, surest_images
-from storage.records import shown
+from storage.records import ChunkImage, shown
 from worker.decoding import decode
 from worker.failures import ImageError
-from worker.reading import read_image
+from worker.reading import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -38,11 +39,14 @@ if TYPE_CHECKING:
     from report.side_by_side import SideBySide
     from storage.database import Database
     from storage.records import LabelledImage, Run
+    from worker.reading import ImageFile
 
 #: Pictures of the most certain images, and as many of the least certain ones.
 THUMBNAILS = 12
 _THUMBNAIL_PIXELS = 160
 _COPIES_SHOWN = 4
+#: Seconds that a disk which does not answer may keep the page waiting for a few pictures.
+_SILENT_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +72,8 @@ def night_page(night: NightFigures, database: Database, settings: Settings) -> s
         night=night,
         findings=for_people(findings(night)),
         memory=memory_verdict(night),
-        surest=[_thumbnail(image, run, settings) for image in surest],
-        least_sure=[_thumbnail(image, run, settings) for image in least_sure],
+        surest=_thumbnails(surest, run, settings),
+        least_sure=_thumbnails(least_sure, run, settings),
         copies=[
             (count, paths_with_content(database, run, content, _COPIES_SHOWN))
             for content, count in night.outcomes.duplicates.largest
@@ -146,16 +150,22 @@ def _as_script(chart: Chart) -> Markup:
     return Markup(chart.figure.to_json().replace("<", "\\u003c"))  # noqa: S704 - as said
 
 
-def _thumbnail(image: LabelledImage, run: Run, settings: Settings) -> Thumbnail:
+def _thumbnails(images: Sequence[LabelledImage], run: Run, settings: Settings) -> list[Thumbnail]:
+    reader = Reader(settings.max_file_bytes, _SILENT_S)
+    reading = reader.ahead([ChunkImage(number, image.path) for number, image in enumerate(images)], run.roots)
+    return [_thumbnail(image, result, run, settings) for image, (_, result) in zip(images, reading, strict=True)]
+
+
+def _thumbnail(image: LabelledImage, read: Callable[[], ImageFile], run: Run, settings: Settings) -> Thumbnail:
     """Show a picture, unless its file is another one now than the one that has the label."""
     data_url, why_none = None, ""
     try:
-        file = read_image(image.path, run.roots, settings.max_file_bytes)
-        if (file.size, file.mtime_ns) == (image.size, image.mtime_ns):
+        file = read()
+        if _is_the_one(file, image):
             data_url = _data_url(decode(file.data, run.model.preprocessing, settings.max_pixels).pixels)
         else:
             why_none = "changed since"
-    except ImageError:
+    except (ArchiveError, ImageError):
         why_none = "not readable now"
     name = image.path.removeprefix(f"{run.roots[0]}/") if len(run.roots) == 1 else image.path
     return Thumbnail(
@@ -166,6 +176,13 @@ def _thumbnail(image: LabelledImage, run: Run, settings: Settings) -> Thumbnail:
         data_url=data_url,
         why_none=why_none,
     )
+
+
+def _is_the_one(file: ImageFile, image: LabelledImage) -> bool:
+    """Tell whether these are the bytes that got the label: another picture may have the same size and time."""
+    if image.content is None:  # labelled before contents were noted
+        return (file.size, file.mtime_ns) == (image.size, image.mtime_ns)
+    return file.content == image.content
 
 
 def _data_url(pixels: NDArray[np.uint8]) -> str:

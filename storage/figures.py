@@ -150,7 +150,7 @@ def images_in_folder(database: Database, run_id: int, folder: str) -> int:
 
 def surest_images(database: Database, run: Run, count: int, *, least: bool = False) -> list[LabelledImage]:
     """Return the images whose best label has the highest score, or the lowest."""
-    names = ("image_id", "size", "mtime_ns", "label_1", "score_1")
+    names = ("image_id", "size", "mtime_ns", "content", "label_1", "score_1")
     order = (1 if least else -1) * outcomes.c.score_1
     # Paths are looked up for these few only: joined first, they would be sorted with all.
     first = (
@@ -171,6 +171,7 @@ def surest_images(database: Database, run: Run, count: int, *, least: bool = Fal
                 path=path_of(row.path, row.path_hex),
                 size=row.size,
                 mtime_ns=row.mtime_ns,
+                content=row.content,
                 label=row.label_1,
                 score=row.score_1,
             )

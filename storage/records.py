@@ -239,8 +239,9 @@ class LabelledImage:
     """An image with its best label."""
 
     path: str  #: bytes that are not UTF-8 as surrogate escapes, as `os` takes them
-    size: int | None  #: of the file that was labelled, as is `mtime_ns`
+    size: int | None  #: of the file that was labelled, as are `mtime_ns` and `content`
     mtime_ns: int | None
+    content: str | None  #: None: labelled before contents were noted
     label: str
     score: float
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from common.bounded import ask
 from common.settings import available_cpus
 from storage.records import ChunkImage, shown
 from worker.labelling import Labeller
@@ -59,7 +61,7 @@ def classify_files(files: Sequence[str], settings: Settings) -> list[Answer]:
     batch_size = min(settings.batch_size, len(files))  # a single image must not wait for a batch
     labeller = Labeller(ready, settings.model_copy(update={"batch_size": batch_size}), threads=available_cpus())
     images = [ChunkImage(position, os.path.abspath(file)) for position, file in enumerate(files)]
-    roots = [os.path.realpath(file) for file in files]  # whatever is named on the command line may be read
+    roots = [_real_path(file) for file in files]  # whatever is named on the command line may be read
     outcomes = sorted(labeller.label(images, roots), key=lambda outcome: outcome.image_id)
     return [
         Answer(
@@ -72,3 +74,11 @@ def classify_files(files: Sequence[str], settings: Settings) -> list[Answer]:
         )
         for file, outcome in zip(files, outcomes, strict=True)
     ]
+
+
+def _real_path(file: str) -> str:
+    try:
+        real: str = ask(partial(os.path.realpath, file))
+    except TimeoutError:  # its reading will say so
+        return os.path.abspath(file)
+    return real

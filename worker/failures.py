@@ -22,11 +22,15 @@ class FailureKind(StrEnum):
 class ImageError(Exception):
     """One image cannot be labelled; the others of its chunk can.
 
-    One that `passes` has its cause in the disk or the network, not in the file: the next run tries again.
+    One that `passes` has its cause in the disk or the network, not in the file: the next run tries again. Where the
+    file was looked at and not read, `version` is the size and mtime (in nanoseconds) of the one that failed.
     """
 
-    def __init__(self, kind: FailureKind, message: str, *, passes: bool = False) -> None:
+    def __init__(
+        self, kind: FailureKind, message: str, *, passes: bool = False, version: tuple[int, int] | None = None
+    ) -> None:
         # A database's text holds no zero, and no half of a surrogate pair; a damaged file's message may.
         super().__init__(message.encode(errors="backslashreplace").decode().replace("\0", r"\x00"))
         self.kind = kind
         self.passes = passes
+        self.version = version

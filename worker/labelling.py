@@ -49,7 +49,7 @@ class Labeller:
         self._categories = ready.categories
         self._preprocessing = ready.model.preprocessing
         self._batch_size = settings.batch_size
-        self._reader = Reader(settings.max_file_bytes)
+        self._reader = Reader(settings.max_file_bytes, settings.silent_s)
         self._max_pixels = settings.max_pixels
         self._time_limit_s = settings.soft_time_limit_s
         self.labelled = 0  #: images that got labels so far
@@ -73,7 +73,7 @@ class Labeller:
                 file = reading()
                 batch.append(self._decode(image, file))
             except ImageError as error:
-                yield failed(image, error.kind, str(error), file, passes=error.passes)
+                yield failed(image, error.kind, str(error), file, passes=error.passes, version=error.version)
             except SoftTimeLimitExceeded:
                 spent = perf_counter() - begun
                 if spent < self._time_limit_s / 2:
@@ -147,19 +147,27 @@ class Labeller:
 
 
 def failed(
-    image: ChunkImage, kind: FailureKind, message: str, file: ImageFile | None = None, *, passes: bool = False
+    image: ChunkImage,
+    kind: FailureKind,
+    message: str,
+    file: ImageFile | None = None,
+    *,
+    passes: bool = False,
+    version: tuple[int, int] | None = None,
 ) -> Outcome:
     """Return the outcome of an image that has no labels.
 
-    It names the version of the file that failed, so that another one is labelled: the one that was read, or what is
-    there now if none could be. For a file that vanished, that a share never answered for, or whose trouble `passes`, it
-    names none: the next run tries again.
+    It names the version of the file that failed, so that another one is labelled: the one that was read, or looked at,
+    or what is there now if none was. For a file that vanished, that a share never answered for, or whose trouble
+    `passes`, it names none: the next run tries again.
     """
     outcome = Outcome(image_id=image.image_id, error_kind=str(kind), error=message)
     if file:
         return replace(outcome, size=file.size, mtime_ns=file.mtime_ns, content=file.content, read_ms=file.read_ms)
     if passes or kind in (FailureKind.VANISHED, FailureKind.TIMEOUT):
         return outcome
+    if version:
+        return replace(outcome, size=version[0], mtime_ns=version[1])
     try:
         status = os.stat(image.path)
     except OSError:

@@ -10,12 +10,12 @@ result is kept beside the prepared model, in a folder of its own:
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from common.errors import ModelError
+from storage.records import ChunkImage
 from worker.prepare import is_intact, locked, prepared_dir, run_apart, write_folder
 
 if TYPE_CHECKING:
@@ -134,12 +134,12 @@ def write_quantised(model: Model, cache_dir: Path, paths: Sequence[str], max_byt
 def _views(model: Model, paths: Sequence[str], max_bytes: int, max_pixels: int) -> list[NDArray[np.uint8]]:
     from worker.decoding import decode
     from worker.failures import ImageError
-    from worker.reading import read_image
+    from worker.reading import Reader
 
     views = []
-    for path in paths:
+    for _, result in Reader(max_bytes).ahead([ChunkImage(0, path) for path in paths], ["/"]):
         try:
-            file = read_image(path, [os.path.realpath(path)], max_bytes)
+            file = result()
             views.append(decode(file.data, model.preprocessing, max_pixels).pixels)
         except ImageError:
             continue  # it will get its outcome when it is labelled

@@ -102,6 +102,17 @@ def plant_in_reading(module):
             os.rename(roots[0], f"{roots[0]}-gone")
         return really(descriptor, status, path, roots, *arguments)
 
+    @instead_of(module, "_bytes")
+    def read(really, descriptor, *arguments):
+        if "never-answers" in os.readlink(f"/proc/self/fd/{descriptor}"):
+            os.read(os.pipe()[0], 1)  # waits in the kernel, as for a share whose server is gone
+        return really(descriptor, *arguments)
+
+
+def plant_in_bounds(module):
+    """Have a disk count as silent after seconds that a test can wait."""
+    module.SILENT_S = float(os.environ.get("SILENT_S", module.SILENT_S))
+
 
 def plant_in_task(module):
     @instead_of(module, "store")
@@ -197,6 +208,7 @@ def plant_in_celery(module):
 PLANTS = {
     "broker.app": plant_in_app,
     "celery.worker.consumer.consumer": plant_in_celery,
+    "common.bounded": plant_in_bounds,
     "producer.publish": plant_in_publishing,
     "worker.engines.openvino": plant_in_engine,
     "worker.labelling": plant_in_labelling,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from producer.scan import ScanCounts, scan
+from producer.scan import scan
+from producer.walk import ScanCounts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from common.errors import ArchiveError
-from producer.scan import ScanCounts, sample, scan
+from producer.scan import sample, scan
+from producer.walk import ScanCounts
 from storage.records import ImageRef
 from tests.unit.producer.archives import PICTURE, counted, found, put
 from tests.unit.storage.privileges import without_privileges

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from common.errors import ArchiveError
-from producer.scan import ScanCounts, find_roots, scan
+from producer.scan import find_roots, scan
+from producer.walk import ScanCounts
 from tests.unit.producer.archives import counted, found, put
 from tests.unit.storage.privileges import without_privileges
 

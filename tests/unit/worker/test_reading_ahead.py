@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,8 +16,8 @@ from worker.reading import READ_AHEAD_FILES, READ_AHEAD_MAX_BYTES, RETRY_PAUSES_
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
+    from common.bounded import Alive
     from worker.reading import ImageFile
 
 
@@ -61,11 +62,11 @@ def test_the_next_files_are_read_while_the_first_is_in_work_and_no_more_than_a_f
     begun: list[str] = []
     enough = threading.Event()
 
-    def noted(path: str, roots: Sequence[str], max_bytes: int) -> ImageFile:
+    def noted(path: str, roots: Sequence[str], max_bytes: int, alive: Alive) -> ImageFile:
         begun.append(path)
         if len(begun) >= READ_AHEAD_FILES:
             enough.set()
-        return read_image(path, roots, max_bytes)
+        return read_image(path, roots, max_bytes, alive)
 
     monkeypatch.setattr("worker.reading.read_image", noted)
     coming = Reader(1000).ahead(files(folder, 40), [str(folder)])
@@ -81,18 +82,19 @@ def test_a_large_file_waits_for_its_turn(folder: Path, monkeypatch: pytest.Monke
     """Eight files of 200 MB in memory at once would be the end of a NAS."""
     large = folder / "large.tif"
     large.write_bytes(bytes(READ_AHEAD_MAX_BYTES + 1))
-    readers: list[str] = []
+    read: list[Path] = []
 
-    def noted(path: str, roots: Sequence[str], max_bytes: int) -> ImageFile:
-        file = read_image(path, roots, max_bytes)
-        readers.append(threading.current_thread().name)
+    def noted(path: str, roots: Sequence[str], max_bytes: int, alive: Alive) -> ImageFile:
+        file = read_image(path, roots, max_bytes, alive)
+        read.append(Path(path))
         return file
 
     monkeypatch.setattr("worker.reading.read_image", noted)
     ((_, result),) = Reader(READ_AHEAD_MAX_BYTES * 2).ahead([ChunkImage(1, str(large))], [str(folder)])
+    assert not read
 
     assert len(result().data) == READ_AHEAD_MAX_BYTES + 1
-    assert readers == [threading.main_thread().name]
+    assert read == [large]
 
 
 def test_a_file_over_the_limit_fails_with_the_users_limit(folder: Path) -> None:
@@ -120,15 +122,15 @@ def test_no_image_is_blamed_for_an_archive_that_is_gone(folder: Path, *, is_empt
         next(Reader(1000).ahead(images, [str(archive)]))[1]()
 
 
-def flaky(failures: int, kind: FailureKind, *, passes: bool) -> Callable[[str, Sequence[str], int], ImageFile]:
+def flaky(failures: int, kind: FailureKind, *, passes: bool) -> Callable[[str, Sequence[str], int, Alive], ImageFile]:
     """Return `read_image` as it is on a share that fails so many times first."""
     left = [failures]
 
-    def read(path: str, roots: Sequence[str], max_bytes: int) -> ImageFile:
+    def read(path: str, roots: Sequence[str], max_bytes: int, alive: Alive) -> ImageFile:
         if left[0]:
             left[0] -= 1
             raise ImageError(kind, "planted", passes=passes)
-        return read_image(path, roots, max_bytes)
+        return read_image(path, roots, max_bytes, alive)
 
     return read
 
