@@ -18,6 +18,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from worker import strips
 from worker.failures import FailureKind, ImageError
 from worker.formats import bare
+from worker.formats.orientation import HIGHEST, UPRIGHT
 from worker.jpeg import COLOURS, decode_jpeg
 from worker.libtiff import hears_libtiff
 from worker.preprocessing import crop, upright_size
@@ -86,7 +87,7 @@ def _decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decod
                 FailureKind.TOO_LARGE,
                 f"{width} × {height} pixels; NIGHTLABEL_MAX_MEGAPIXELS allows {max_pixels // 1_000_000} million",
             )
-        orientation = file.orientation or picture.getexif().get(_ORIENTATION_TAG, 1)
+        orientation = file.orientation or _orientation(picture)
         decoded, complaint = _pixels(file, picture, 2 * preprocessing.resize_size)
         view = crop(Viewed(decoded), orientation, preprocessing, stored_size=picture.size)
     return Decoded(view, *upright_size(picture.size, orientation), complaint or "; ".join(heard) or None)
@@ -109,6 +110,15 @@ def _loaded(picture: Image.Image) -> Image.Image:
     """Return the picture with the pixels of its first frame decoded."""
     picture.load()
     return picture
+
+
+def _orientation(picture: Image.Image) -> int:
+    """Return what the decoder tells: AVIF's puts what the file's properties say in the place of its EXIF."""
+    try:
+        told = picture.getexif().get(_ORIENTATION_TAG)
+    except Exception:  # noqa: BLE001 - whatever Pillow raises on what it cannot parse: that costs no picture
+        return UPRIGHT
+    return told if told in range(UPRIGHT, HIGHEST + 1) else UPRIGHT
 
 
 def _begins_like_an_image(data: bytes) -> bool:

@@ -12,6 +12,8 @@ import simplejpeg
 from worker.failures import FailureKind, ImageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from worker.formats import Bare
@@ -23,8 +25,8 @@ COLOURS = {"RGB": "RGB", "L": "RGB", "CMYK": "CMYK"}
 #: libjpeg says so when an encoder padded what it wrote; or when what it read was not what the encoder wrote.
 _LEFT_OVER = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 _EOI = b"\xff\xd9"
-#: Bytes of padding that are left in place: the last pixels may yet need them.
-_LEAST_PADDING = 3
+#: Zeros at the end that may yet be the last pixels' own.
+_MOST_OWN_ZEROS = 2
 #: Of the rows. With more of them missing, what is left is not the picture.
 MOST_MISSING = 0.1
 #: What libjpeg makes of missing rows: the middle of its range, which is one less in CMYK.
@@ -64,7 +66,7 @@ def decode_jpeg(bare: Bare, mode: str, size: tuple[int, int], least: int) -> Jpe
         return JpegPixels(simplejpeg.decode_jpeg(bare.data, **options), bare.complaint)
     except ValueError as error:
         complaint = str(error)
-    if shorter := _without_padding(bare.data, complaint):
+    for shorter in _without_padding(bare.data, complaint):
         with suppress(ValueError):  # what was left over was no padding
             return JpegPixels(simplejpeg.decode_jpeg(shorter, **options), bare.complaint)
     try:
@@ -77,13 +79,17 @@ def decode_jpeg(bare: Bare, mode: str, size: tuple[int, int], least: int) -> Jpe
     return JpegPixels(pixels, complaint)
 
 
-def _without_padding(data: bytes, complaint: str) -> bytes | None:
-    """Return the file without the zeros between its last pixel and its end; None if something else lies there."""
+def _without_padding(data: bytes, complaint: str) -> Iterator[bytes]:
+    """Yield the file without the zeros between its last pixel and its end; nothing, if something else lies there.
+
+    The last pixels may end in zeros of their own, so some of them are left in turn.
+    """
     found = _LEFT_OVER.search(complaint)
     body = data.removesuffix(_EOI)
-    if not found or body[-int(found[1]) :].strip(b"\0"):
-        return None
-    return body[: len(body.rstrip(b"\0")) + _LEAST_PADDING] + _EOI
+    if found and not body[-int(found[1]) :].strip(b"\0"):
+        sound = len(body.rstrip(b"\0"))
+        for own in range(_MOST_OWN_ZEROS + 1):
+            yield body[: sound + own] + _EOI
 
 
 def _check_rows(pixels: NDArray[np.uint8]) -> None:

@@ -35,7 +35,7 @@ def bare(data: bytes) -> Bare:
                 return walk(data)
             # Cut short or damaged in its structure: a decoder says best what is wrong with it.
             except (ValueError, LookupError, struct.error):
-                break
+                return Bare(data, orientation=None)
     return Bare(data)
 
 
