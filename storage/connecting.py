@@ -22,7 +22,15 @@ POSTGRES_CONNECT_TIMEOUT_S = 10
 
 
 def connect_postgres(url: URL) -> Engine:
-    return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": POSTGRES_CONNECT_TIMEOUT_S})
+    """Return an engine on Postgres, or on a pgbouncer before it, which lends another connection to each transaction."""
+    options: dict[str, Any] = {
+        "connect_timeout": POSTGRES_CONNECT_TIMEOUT_S,
+        # Statements that are prepared on one connection are not there on the next, or are somebody else's.
+        "prepare_threshold": None,
+        # Else PGCLIENTENCODING or the role's own setting decides which paths can be sent.
+        "client_encoding": "utf8",
+    }
+    return create_engine(url, pool_pre_ping=True, connect_args=options)
 
 
 def connect_sqlite(url: URL) -> tuple[Engine, SqliteFile | None]:

@@ -264,6 +264,14 @@ def _parsed(url: str) -> URL:
     return URL.create(parsed.drivername, database=unquote(name, errors="surrogateescape"), query=parsed.query)
 
 
+def current_schema(connection: Connection) -> str | None:
+    """Return the schema in which Postgres makes tables: the first of the search path that there is."""
+    if connection.dialect.name != "postgresql":
+        return None
+    schema: str | None = connection.execute(select(func.current_schema())).scalar()
+    return schema
+
+
 def lock_schema(connection: Connection) -> None:
     """Keep every other process from creating or migrating the schema until this transaction ends."""
     if connection.dialect.name == "postgresql":  # on SQLite, BEGIN IMMEDIATE did it

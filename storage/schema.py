@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect, text
+from sqlalchemy import Column, MetaData, String, Table, inspect, select, text
 
 from common.errors import DatabaseError
-from storage.database import lock_schema
+from storage.database import current_schema, lock_schema
+from storage.encoding import refuse_encoding
 from storage.location import refuse_network
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ def ensure_schema(database: Database) -> None:
 
     """
     refuse_network(database)
-    with database.read() as connection:
-        found = _revision(connection)
+    found = _found(database)
     if found is None:
         upgrade(database)
     else:
@@ -48,10 +48,11 @@ def check_schema(database: Database) -> None:
         raise DatabaseError(
             f"There is no database {database.shown}. `nightlabel run PATH` makes one; --db names another."
         )
-    with database.read() as connection:
-        found = _revision(connection)
+    found = _found(database)
     if found is None:
-        raise DatabaseError(f"The database {database.shown} is empty. `nightlabel run PATH` fills it.")
+        raise DatabaseError(
+            f"The database {database.shown} is empty. `nightlabel run PATH` fills it.{_elsewhere(database)}"
+        )
     _refuse_other(database, found)
 
 
@@ -63,8 +64,9 @@ def upgrade(database: Database) -> tuple[str | None, str]:
 
     """
     with database.write() as connection:
+        refuse_encoding(database, connection)
         lock_schema(connection)
-        found = _revision(connection)
+        found = _revision(database, connection)
         if found is not None and found > REVISION:
             _refuse_other(database, found)
         if found != REVISION:
@@ -79,14 +81,50 @@ def _migrate(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     config.attributes["connection"] = connection
+    config.attributes["schema"] = current_schema(connection)
     command.upgrade(config, "head")
 
 
-def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
+def _found(database: Database) -> str | None:
+    with database.read() as connection:
+        refuse_encoding(database, connection)
+        return _revision(database, connection)
+
+
+def _revision(database: Database, connection: Connection) -> str | None:
+    """Return the revision of our tables; on Postgres, of those in the schema in which new ones would be made."""
+    schema = current_schema(connection)
+    if schema is None and not database.is_sqlite:
+        raise DatabaseError(
+            f"The database {database.shown} has no schema of those that the role's search_path names"
+            f" ({connection.execute(text('SHOW search_path')).scalar()}). Make one: CREATE SCHEMA …"
+        )
+    tables = inspect(connection)
+    if not tables.has_table("alembic_version", schema):
         return None
-    revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    versions = Table("alembic_version", MetaData(), Column("version_num", String), schema=schema)
+    revision: str | None = connection.execute(select(versions.c.version_num)).scalar()
+    if not tables.has_table("manifest", schema):
+        raise DatabaseError(
+            f"The database {database.shown} is another program's: its schema is at {revision}, and has no tables of"
+            " nightlabel's. Name another file or database, or give nightlabel a schema of its own"
+            " (docs/several-hosts.md)."
+        )
     return revision
+
+
+def _elsewhere(database: Database) -> str:
+    """Say where else, in the schemas that Postgres looks through, there are tables of ours."""
+    if database.is_sqlite:
+        return ""
+    query = (
+        "SELECT schemaname FROM pg_tables WHERE tablename IN ('chunks', 'manifest', 'outcomes')"
+        " GROUP BY schemaname HAVING count(*) = 3 ORDER BY schemaname"
+    )
+    with database.read() as connection:
+        here = current_schema(connection)
+        others = ", ".join(connection.execute(text(query)).scalars())
+    return f" It is looked for in the schema {here}; there are tables of nightlabel's in {others}." if others else ""
 
 
 def _refuse_other(database: Database, found: str) -> None:

@@ -69,6 +69,10 @@ _POSTGRES_LASTING = (
     ("3D000", _NAME),
     ("57P04", _NAME),
     ("3F000", "Create the schema that its search_path names: CREATE SCHEMA …"),
+    (
+        "42P07",
+        "Another program's tables have its names: give nightlabel a schema of its own (docs/several-hosts.md).",
+    ),
     ("58", "Is the server's disk well?"),
     ("XX001", "Restore it from a backup."),
     ("XX002", "Type REINDEX DATABASE … in psql."),

@@ -6,14 +6,15 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import event
 
 import producer.enqueue
-from common.errors import ArchiveError
+from common.errors import ArchiveError, DatabaseBusyError, DatabaseError
 from common.settings import Settings, load_settings
 from producer.enqueue import Enqueued, write_manifest, write_retry_manifest
 from storage.runs import get_run, progress
 from tests.unit.producer.archives import put
-from tests.unit.storage.nights import add, ask, begin_run, label_all, photos, take
+from tests.unit.storage.nights import add, ask, begin_run, change, label_all, photos, take
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,3 +123,62 @@ def test_a_retry_that_is_written_again_adds_nothing(database: Database) -> None:
         stop = threading.Event()
         write_retry_manifest(database, retry, load_settings(), enqueued, stop, failed_run=first.id, kinds=[])
     assert [enqueued.added for enqueued in written] == [1, 0]
+
+
+#: What a database of somebody's may refuse of its own accord: here, names that begin with `bad`.
+_REFUSAL = {
+    True: (
+        "create trigger no_bad before insert on images when new.path like '%/bad%'"
+        " begin select raise(abort, 'no bad names'); end"
+    ),
+    False: "alter table images add constraint no_bad check (path not like '%/bad%')",
+}
+
+
+def test_an_image_that_the_database_refuses_is_left_out_by_name_and_all_others_are_added(
+    database: Database, run: Run, root: Path
+) -> None:
+    change(database, _REFUSAL[database.is_sqlite])
+    put(root, "bad1.png", "folder/bad2.png", *(f"folder/{number}.png" for number in range(200)))
+    enqueued = write(database, run)
+    assert (enqueued.added, progress(database, run.id).images, state(database, run)) == (210, 210, "labelling")
+    assert sorted(one.path for one in enqueued.refused) == [f"{root}/bad1.png", f"{root}/folder/bad2.png"]
+    assert all("does not take a value" in one.reason for one in enqueued.refused)
+
+
+def test_an_archive_of_which_the_database_refuses_all_comes_to_its_end(
+    database: Database, run: Run, root: Path
+) -> None:
+    change(database, _REFUSAL[database.is_sqlite].replace("/bad%", "/%"))
+    enqueued = write(database, run)
+    assert (enqueued.added, len(enqueued.refused), state(database, run)) == (0, 10, "finished")
+
+
+def test_a_batch_is_tried_again_in_its_place_while_the_database_does_not_answer(
+    database: Database, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(producer.enqueue, "_PAUSE_S", 0.01)
+    busy = iter([True, True, False, True, False, False])
+
+    def fail(*_: object) -> None:
+        if next(busy, False):
+            raise DatabaseBusyError
+
+    event.listen(database._engine, "commit", fail)
+    enqueued = write(database, run)
+    assert (enqueued.added, progress(database, run.id).images, enqueued.scan.ignored) == (10, 10, 1)
+
+
+def test_a_database_that_stays_silent_ends_the_writing_and_not_with_an_error_that_others_wait_out(
+    database: Database, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(producer.enqueue, "_PAUSE_S", 0.01)
+    monkeypatch.setattr(producer.enqueue, "PATIENCE_S", 0.05)
+
+    def fail(*_: object) -> None:
+        raise DatabaseBusyError("The database does not answer.")
+
+    event.listen(database._engine, "commit", fail)
+    with pytest.raises(DatabaseError, match="does not answer") as caught:
+        write(database, run)
+    assert not isinstance(caught.value, DatabaseBusyError)

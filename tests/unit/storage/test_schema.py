@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -92,8 +92,12 @@ def test_the_revision_that_is_checked_is_the_newest_migration() -> None:
 
 
 def test_the_migrations_make_the_tables_that_the_statements_are_written_for(database: Database) -> None:
+    def is_comparable(part: Any, name: str | None, kind: str, *_: object) -> bool:
+        # What names an image is of each database's own kind, which Alembic does not know; `test_long_paths` tries it.
+        return name != "images_by_name" and (kind != "unique_constraint" or part.table.name != "images")
+
     with database.read() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "include_object": is_comparable})
         assert compare_metadata(context, metadata) == []
 
 
@@ -172,21 +176,21 @@ def test_processes_that_create_the_schema_at_once_all_succeed(empty: Database) -
     assert at_once(create, [(url,)] * 4) == [os.EX_OK] * 4
 
 
-def first_version(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Make this program the first version, whose schema had one migration."""
+def older_version(monkeypatch: pytest.MonkeyPatch, folder: Path, revision: str) -> None:
+    """Make this program an older version, whose newest migration was this one."""
     shutil.copytree(MIGRATIONS, folder / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
     for file in (folder / "migrations" / "versions").glob("*.py"):
-        if not file.name.startswith("0001"):
+        if file.name[: len(revision)] > revision:
             file.unlink()
     monkeypatch.setattr(storage.schema, "__file__", str(folder / "schema.py"))
-    monkeypatch.setattr(storage.schema, "REVISION", "0001")
+    monkeypatch.setattr(storage.schema, "REVISION", revision)
 
 
 def test_a_database_of_the_first_version_keeps_its_labels_and_the_views_that_people_made(
     empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        first_version(patch, tmp_path / "first")
+        older_version(patch, tmp_path / "first", "0001")
         ensure_schema(empty)
         values = "1, 1, 1, 1, 'ok', 'tabby', 0.5, 1.5, 'host-1/1', '2025-01-01 22:00:00+00:00'"
         for statement in (

@@ -1,0 +1,44 @@
+"""In what Postgres keeps text: everything but UTF-8 has no room for the names that files may have."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from common.errors import DatabaseError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from storage.database import Database
+
+
+def refuse_encoding(database: Database, connection: Connection) -> None:
+    """Refuse a Postgres database that is not in UTF-8.
+
+    SQL_ASCII, which `initdb` chooses under LANG=C, keeps bytes and knows no characters; others lack most characters.
+
+    Raises:
+        DatabaseError: with the command that makes one in UTF-8.
+
+    """
+    if database.is_sqlite:
+        return
+    encoding = connection.execute(text("SHOW server_encoding")).scalar()
+    if encoding != "UTF8":
+        raise DatabaseError(
+            f"The database {database.shown} keeps text as {encoding}, which cannot hold every file's name. Make one in"
+            f" UTF-8, and name that: {_createdb(database)}"
+        )
+
+
+def _createdb(database: Database) -> str:
+    """Return the command; in the locale C, which goes with every encoding, whatever the server's own is."""
+    url = database.url
+    host = url.host or url.query.get("host")
+    options = {"--host": host, "--port": url.port or url.query.get("port"), "--username": url.username}
+    given = [f"{option}={value}" for option, value in options.items() if isinstance(value, str | int)]
+    name = f"{url.database or 'nightlabel'}_utf8"
+    return shlex.join(["createdb", *given, "--template=template0", "--encoding=UTF8", "--locale=C", name])
