@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from celery.platforms import EX_OK
@@ -15,7 +16,15 @@ from celery.worker import state
 
 from broker.app import LABEL_CHUNK, make_app, serve_database
 from broker.process import die_with_parent
-from common.errors import TRY_AGAIN_EXIT_STATUS, DatabaseBusyError, DatabaseError, NightlabelError, WorkersError
+from broker.queue import check_broker
+from common.errors import (
+    TRY_AGAIN_EXIT_STATUS,
+    BrokerBusyError,
+    DatabaseBusyError,
+    DatabaseError,
+    NightlabelError,
+    WorkersError,
+)
 from storage.database import Database
 from storage.identity import identity_of
 from storage.runs import run_to_serve
@@ -60,7 +69,7 @@ def make_worker_app(settings: Settings) -> Celery:
     def label_chunk(database: str, chunk_id: int, attempt: int) -> None:
         task.label_chunk(this_process(), database, chunk_id, attempt)
 
-    celeryd_init.connect(lambda **_: serve_database(app, _check_or_exit(settings)), weak=False)
+    celeryd_init.connect(lambda **_: serve_database(app, _check_or_exit(app, settings)), weak=False)
     worker_ready.connect(lambda **_: _listen(), weak=False)
     worker_process_init.connect(lambda **_: _begin(this_process(), main_pid), weak=False)
     app.steps["consumer"].add(queue_step(settings))
@@ -85,8 +94,10 @@ class Replacements:
             state.should_stop = WorkersError.exit_status
 
 
-def _check_or_exit(settings: Settings) -> str:
+def _check_or_exit(app: Celery, settings: Settings) -> str:
     try:
+        with suppress(BrokerBusyError):  # Celery waits for it
+            check_broker(app)
         return check_start(settings)
     except NightlabelError as error:
         print(f"nightlabel worker: {error}", file=sys.stderr)  # noqa: T201 - for people
