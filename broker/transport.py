@@ -247,7 +247,8 @@ class Transport(redis.Transport):  # type: ignore[misc]  # kombu has no types
     def refuse(self, error: Exception) -> None:
         """Raise a `BrokerError` for what no waiting cures."""
         if not passes(error):
-            raise trouble(self.client.as_uri(mask="***"), error) from error
+            url = self.client.as_uri()
+            raise trouble(url if self.client.password else url.replace("://:**@", "://"), error) from error
 
 
 class SentinelTransport(Transport, redis.SentinelTransport):  # type: ignore[misc]  # kombu has no types

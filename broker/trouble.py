@@ -23,6 +23,13 @@ _PASSING_CODES = ("MISCONF", "BUSY", "NOREPLICAS")
 _REFUSED = (redis.AuthenticationError, redis.AuthorizationError)
 _ASKS_FOR_CERTIFICATE = ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "BAD_CERTIFICATE", "UNKNOWN_CA")
 _HELP = "Is NIGHTLABEL_BROKER_URL right, and is the server up?"
+#: How a server ends a connection that is not as it should be, or one that breaks; nobody can tell which it was.
+_BROKEN = ("closed by server", "EOF occurred", "reset by peer", "Broken pipe", "handshake operation timed out")
+_HELP_WITHOUT_TLS = "Is the server up? If it wants TLS, write rediss:// for redis://."
+_HELP_WITH_TLS = (
+    "Is the server up? If it has no TLS, write redis:// for rediss://; if it asks for a certificate of ours, add"
+    " ssl_certfile=FILE and ssl_keyfile=FILE to the URL."
+)
 _RIGHTS = "docs/several-hosts.md lists the rights that nightlabel needs."
 _NO_CLUSTER = "It is part of a cluster, which cannot hold the queue: name a single server."
 _ADVICE: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
@@ -51,8 +58,9 @@ def trouble(url: str, error: BaseException) -> BrokerError:
     causes = list(_causes(error))
     cause = causes[0]
     reason = str(cause).strip().rstrip(".") or type(cause).__name__
+    advice = _advice(causes, is_tls=url.startswith("rediss"))
     kind = BrokerBusyError if passes(error) else BrokerError
-    return kind(f"Redis at {redact(url)} does not take messages: {reason}. {_advice(causes)}")
+    return kind(f"Redis at {redact(url)} does not take messages: {reason}. {advice}")
 
 
 def passes(error: BaseException) -> bool:
@@ -81,14 +89,18 @@ def _is_about_tls(error: BaseException) -> bool:
     return isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError)
 
 
-def _advice(causes: list[BaseException]) -> str:
+def _advice(causes: list[BaseException], *, is_tls: bool) -> str:
     for cause in causes:
         if _is_about_tls(cause):
             return _tls_advice(cause)
         for kinds, advice in _ADVICE:
             if isinstance(cause, kinds):
                 return advice
-    return next((advice for words, advice in _ADVICE_BY_WORDS if words in str(causes[0])), _HELP)
+    words = " ".join(map(str, causes))
+    found = next((advice for known, advice in _ADVICE_BY_WORDS if known in str(causes[0])), None)
+    if found is None and any(known in words for known in _BROKEN):
+        return _HELP_WITH_TLS if is_tls else _HELP_WITHOUT_TLS
+    return found or _HELP
 
 
 def _tls_advice(error: BaseException) -> str:

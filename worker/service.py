@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from celery.platforms import EX_OK
@@ -96,13 +95,21 @@ class Replacements:
 
 def _check_or_exit(app: Celery, settings: Settings) -> str:
     try:
-        with suppress(BrokerBusyError):  # Celery waits for it
-            check_broker(app)
+        _check_broker(app)
         return check_start(settings)
     except NightlabelError as error:
         print(f"nightlabel worker: {error}", file=sys.stderr)  # noqa: T201 - for people
         passes = isinstance(error, DatabaseBusyError)
         raise SystemExit(TRY_AGAIN_EXIT_STATUS if passes else error.exit_status) from error
+
+
+def _check_broker(app: Celery) -> None:
+    try:
+        warning = check_broker(app)
+    except BrokerBusyError as error:  # Celery waits for it
+        warning = f"{error} The worker waits for it."
+    if warning:
+        print(f"nightlabel worker: {warning}", file=sys.stderr)  # noqa: T201 - for people
 
 
 def _listen() -> None:
