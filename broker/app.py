@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from celery import Celery
 from kombu import Queue
 
 from broker import transport
-from common.errors import BrokerError
+from common.errors import BrokerError, UsageError
+from common.redis_url import TLS_PATHS, RedisAddress
 
 if TYPE_CHECKING:
     from common.settings import Settings
@@ -38,8 +40,14 @@ def make_app(settings: Settings, identity: str | None = None) -> Celery:
             " or use `nightlabel run`, which starts a private one."
         )
     transport.register()
-    app = Celery("nightlabel", broker=settings.broker_url, set_as_current=False)
+    address = RedisAddress.parse(settings.broker_url)
+    _check_files(address)
+    app = Celery("nightlabel", broker=address.url, set_as_current=False)
     app.conf.update(
+        # kombu alone would take any certificate.
+        broker_use_ssl=address.tls and dict(address.tls),
+        # Ends with a sentence, and the status that stands for Redis, where kombu's would end with a traceback.
+        worker_consumer="broker.consumer:Consumer",
         # What travels is one task, in JSON: nothing that a message says is ever executed.
         task_serializer="json",
         accept_content=["json"],
@@ -84,6 +92,7 @@ def make_app(settings: Settings, identity: str | None = None) -> Celery:
             "socket_keepalive": True,
             "health_check_interval": 10,
             "global_keyprefix": settings.key_prefix,
+            **({"master_name": address.master_name, "sentinels": address.hosts} if address.master_name else {}),
             # A producer says within a second that Redis is away; whoever follows a run tries again by itself, and
             # a worker's own connection has its own, endless retries.
             "max_retries": 2,
@@ -101,3 +110,11 @@ def serve_database(app: Celery, identity: str) -> None:
     """Have the app use the queue of a database, and no other."""
     queue = queue_of(identity)
     app.conf.update(task_queues=[Queue(queue)], task_default_queue=queue, task_default_routing_key=queue)
+
+
+def _check_files(address: RedisAddress) -> None:
+    """Refuse a missing file at once: of the error that redis-py makes of it, nobody could tell that it will last."""
+    for name in TLS_PATHS:
+        path = (address.tls or {}).get(name)
+        if path and not os.access(str(path), os.R_OK):
+            raise UsageError(f"NIGHTLABEL_BROKER_URL names {name}={path}, which is not there, or may not be read.")

@@ -7,11 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kombu.exceptions import BatchPublishError, OperationalError
-from redis.exceptions import RedisError
-
-from common.errors import BrokerError
-from common.urls import redact
+from broker.rights import check_rights
+from broker.trouble import ERRORS, trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,30 +21,28 @@ INSPECT_TIMEOUT_S = 1.0
 
 @contextmanager
 def translated(app: Celery) -> Iterator[None]:
-    """Turn every error that means «no Redis» into one sentence."""
+    """Turn every error of Redis into one sentence.
+
+    Raises:
+        BrokerBusyError: it does not answer now; waiting is worth it.
+        BrokerError: it refuses what no waiting cures.
+
+    """
     try:
         yield
-    except (BatchPublishError, OperationalError, RedisError, OSError) as error:
-        # Of a batch, kombu says only that it failed; Redis said why.
-        cause = error.__cause__ if isinstance(error, BatchPublishError) else error
-        reason = str(cause).strip() or type(cause).__name__
-        raise BrokerError(
-            f"Redis at {redact(app.conf.broker_url)} does not take messages: {reason}."
-            " Is NIGHTLABEL_BROKER_URL right, and is the server up?"
-        ) from error
+    except ERRORS as error:
+        raise trouble(app.conf.broker_url, error) from error
 
 
-def check_broker(app: Celery) -> None:
-    """Say at once whether Redis answers.
+def check_broker(app: Celery) -> str | None:
+    """Say at once whether Redis answers and allows all that will be asked of it; return a warning, if there is one.
 
     Raises:
         BrokerError: it does not.
 
     """
-    try:
-        depth(app)
-    except (TypeError, ValueError) as error:  # what redis-py says of an option in the URL that it does not know
-        raise BrokerError(f"NIGHTLABEL_BROKER_URL = {redact(app.conf.broker_url)!r} cannot be used: {error}.") from None
+    with translated(app), app.connection_for_read() as connection:
+        return check_rights(app, connection.default_channel)
 
 
 def depth(app: Celery) -> int:

@@ -7,6 +7,7 @@ kombu leaves gaps, each of which stops a worker that still runs:
 - An acknowledgement whose reply never comes keeps its place among the messages that a worker may hold
   (`Message.ack_log_error` swallows the error): a worker that may hold one takes no other, for ever.
 - A rejection that fails keeps its place in the same way.
+- A refusal that no waiting cures, like that of a right or of a password, is asked for again and again, for ever.
 - A channel whose connection was given up before it could be closed has no Redis any more. Closing it again, or settling
   one of its messages late, raises an AttributeError, which ends the worker.
 """
@@ -16,12 +17,17 @@ from __future__ import annotations
 import logging
 import time
 from queue import Empty
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kombu.transport import TRANSPORT_ALIASES, redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
+
+from broker.trouble import passes, trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -156,6 +162,7 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu has no types
             logger.error("Dropped what is no message of nightlabel's: %s", error)  # noqa: TRY400 - not ours to mend
             raise Empty from error
         except ResponseError as error:
+            self.connection.refuse(error)
             # A message that was taken is nowhere now; whoever follows the run finds that, and publishes it again.
             logger.critical("Redis refuses: %s. Asking again in %g s.", error, REFUSED_PAUSE_S)
             time.sleep(REFUSED_PAUSE_S)
@@ -193,6 +200,9 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu has no types
         except UnreadableError as error:
             logger.error("Ignored what is no question of nightlabel's: %s", error)  # noqa: TRY400 - not ours to mend
             raise Empty from error
+        except ResponseError as error:  # of a subscription
+            self.connection.refuse(error)
+            raise
 
 
 def _parsed(raw: bytes) -> Any:  # noqa: ANN401 - any JSON; `Message` finds out
@@ -202,12 +212,52 @@ def _parsed(raw: bytes) -> Any:  # noqa: ANN401 - any JSON; `Message` finds out
         raise UnreadableError(repr(error)) from error
 
 
+class SentinelChannel(Channel, redis.SentinelChannel):  # type: ignore[misc]  # kombu has no types
+    """A channel to the server that sentinels name."""
+
+    from_transport_options = (*redis.SentinelChannel.from_transport_options, "sentinels")
+    #: Host and port of each. kombu reads them from further URLs, which would each carry the password.
+    sentinels: Sequence[tuple[str, int]] = ()
+
+    def _connparams(self, asynchronous: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - kombu's
+        self.connection.client.alt = [
+            f"sentinel://{f'[{host}]' if ':' in host else host}:{port}" for host, port in self.sentinels
+        ]
+        return super()._connparams(asynchronous)
+
+
 class Transport(redis.Transport):  # type: ignore[misc]  # kombu has no types
-    """kombu's Redis transport, on this channel."""
+    """kombu's Redis transport, on this channel. What no waiting cures is no lost connection, to be made anew."""
 
     Channel = Channel
 
+    def create_channel(self, connection: Any) -> Any:  # noqa: ANN401 - kombu's
+        """Make a channel.
+
+        Raises:
+            BrokerError: Redis refuses what no waiting cures.
+
+        """
+        try:
+            return super().create_channel(connection)
+        except (RedisError, OSError) as error:
+            self.refuse(error)
+            raise
+
+    def refuse(self, error: Exception) -> None:
+        """Raise a `BrokerError` for what no waiting cures."""
+        if not passes(error):
+            url = self.client.as_uri()
+            raise trouble(url if self.client.password else url.replace("://:**@", "://"), error) from error
+
+
+class SentinelTransport(Transport, redis.SentinelTransport):  # type: ignore[misc]  # kombu has no types
+    """The same, to the server that sentinels name."""
+
+    Channel = SentinelChannel
+
 
 def register() -> None:
-    """Have every connection to a `redis:`, `rediss:` or `redis+socket:` URL use this transport."""
+    """Have every connection to Redis use this transport."""
     TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = f"{__name__}:{Transport.__name__}"
+    TRANSPORT_ALIASES["sentinel"] = f"{__name__}:{SentinelTransport.__name__}"

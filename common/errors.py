@@ -39,6 +39,10 @@ class BrokerError(NightlabelError):
     exit_status = 4
 
 
+class BrokerBusyError(BrokerError):
+    """Redis did not answer, or has no room; waiting and trying again is worth it."""
+
+
 class DatabaseError(NightlabelError):
     """The database is out of reach, locked, full, or of another version."""
 

@@ -7,13 +7,14 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote_from_bytes, urlsplit
+from urllib.parse import quote_from_bytes
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from common.bounded import SILENT_S
 from common.errors import UsageError
+from common.redis_url import RedisAddress
 from common.urls import check_url, is_url, redact
 
 ENV_PREFIX = "NIGHTLABEL_"
@@ -85,13 +86,8 @@ def _check_file(name: str) -> None:
 def _broker_url(value: str | None) -> str | None:
     if not value:
         return None
-    if value.split("://")[0] not in ("redis", "rediss", "redis+socket"):
-        raise ValueError("use redis://HOST:6379/0, rediss://… for TLS, or redis+socket:///PATH/redis.sock")
-    check_url(value)
-    try:
-        _ = urlsplit(value).port
-    except ValueError:  # whose words are pieces of the URL
-        raise ValueError("it is no URL; write every special character of its password as %XX") from None
+    value = value.strip()  # `$(cat FILE)` and .env files leave ends of lines
+    RedisAddress.parse(value)
     return value
 
 

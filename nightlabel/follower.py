@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from broker.process import is_running, process_identity
 from common.errors import (
     ArchiveError,
+    BrokerBusyError,
     BrokerError,
     DatabaseBusyError,
     DatabaseError,
@@ -117,13 +118,13 @@ class Follower:
                 if self._step(until_published=until_published):
                     return
                 good_at, has_restarted = time.monotonic(), False
-            except (BrokerError, DatabaseBusyError) as error:
+            except (BrokerBusyError, DatabaseBusyError) as error:
                 away_s = time.monotonic() - good_at
                 if away_s > PATIENCE_S:
                     raise
                 reconciled = False
                 self._say_trouble(error)
-                if isinstance(error, BrokerError):
+                if isinstance(error, BrokerBusyError):
                     if self.redis and away_s > REDIS_SILENT_S:
                         self.redis.stop()  # it hangs; the next step starts it again
                 elif self.workers and self._database.is_sqlite and away_s > self._stall.limit_s and not has_restarted:

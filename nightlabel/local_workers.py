@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from broker.process import die_with_parent
-from common.errors import DatabaseError, ModelError, NightlabelError, UsageError, WorkersError
+from common.errors import BrokerError, DatabaseError, ModelError, NightlabelError, UsageError, WorkersError
 from common.settings import as_environment
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: Exit statuses with which a worker says that starting it again would not help, and what each means.
 _HOPELESS: dict[int, type[NightlabelError]] = {
-    error.exit_status: error for error in (UsageError, ModelError, DatabaseError, WorkersError)
+    error.exit_status: error for error in (UsageError, ModelError, BrokerError, DatabaseError, WorkersError)
 }
 #: A worker that dies is started again after 1, 2, 4, … seconds, up to this many.
 LONGEST_PAUSE_S = 30.0

@@ -118,7 +118,9 @@ def everything(
             settings = settings.model_copy(update={"broker_url": redis.url})
         identity = keep_to_identity(database)
         app = make_app(settings, identity)
-        check_broker(app)
+        warning = check_broker(app)
+        if warning:
+            display.note(warning)
         follower = Follower(app, database, identity, run, settings, manifest, display)
         stack.callback(follower.release)
         follower.claim()

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from broker.process import is_running
-from common.errors import BrokerError, DatabaseBusyError
+from common.errors import BrokerBusyError, DatabaseBusyError
 from nightlabel.follower import FOLLOWER_SILENCE
 from report.words import duration
 from storage.figures import failures_by_kind, pace, recent_workers
@@ -89,7 +89,7 @@ def watch_status(settings: Settings, database: Database, console: Console) -> No
                 live.update(Group(*_look(settings, database, unfinished)), refresh=True)
                 if not unfinished:
                     return
-            except (BrokerError, DatabaseBusyError) as error:
+            except (BrokerBusyError, DatabaseBusyError) as error:
                 live.update(Text(str(error)), refresh=True)
             time.sleep(WATCH_EVERY_S)
 
@@ -123,9 +123,10 @@ def _queue(settings: Settings, database: Database) -> Queue | None:
     if settings.broker_url is None:
         return None
     from broker.app import make_app
-    from broker.queue import depth, unacknowledged, workers
+    from broker.queue import check_broker, depth, unacknowledged, workers
 
     app = make_app(settings, identity_of(database))
+    check_broker(app)
     return Queue(depth=depth(app), unacknowledged=unacknowledged(app), workers=workers(app))
 
 

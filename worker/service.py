@@ -15,7 +15,15 @@ from celery.worker import state
 
 from broker.app import LABEL_CHUNK, make_app, serve_database
 from broker.process import die_with_parent
-from common.errors import TRY_AGAIN_EXIT_STATUS, DatabaseBusyError, DatabaseError, NightlabelError, WorkersError
+from broker.queue import check_broker
+from common.errors import (
+    TRY_AGAIN_EXIT_STATUS,
+    BrokerBusyError,
+    DatabaseBusyError,
+    DatabaseError,
+    NightlabelError,
+    WorkersError,
+)
 from storage.database import Database
 from storage.identity import identity_of
 from storage.runs import run_to_serve
@@ -60,7 +68,7 @@ def make_worker_app(settings: Settings) -> Celery:
     def label_chunk(database: str, chunk_id: int, attempt: int) -> None:
         task.label_chunk(this_process(), database, chunk_id, attempt)
 
-    celeryd_init.connect(lambda **_: serve_database(app, _check_or_exit(settings)), weak=False)
+    celeryd_init.connect(lambda **_: serve_database(app, _check_or_exit(app, settings)), weak=False)
     worker_ready.connect(lambda **_: _listen(), weak=False)
     worker_process_init.connect(lambda **_: _begin(this_process(), main_pid), weak=False)
     app.steps["consumer"].add(queue_step(settings))
@@ -85,13 +93,23 @@ class Replacements:
             state.should_stop = WorkersError.exit_status
 
 
-def _check_or_exit(settings: Settings) -> str:
+def _check_or_exit(app: Celery, settings: Settings) -> str:
     try:
+        _check_broker(app)
         return check_start(settings)
     except NightlabelError as error:
         print(f"nightlabel worker: {error}", file=sys.stderr)  # noqa: T201 - for people
         passes = isinstance(error, DatabaseBusyError)
         raise SystemExit(TRY_AGAIN_EXIT_STATUS if passes else error.exit_status) from error
+
+
+def _check_broker(app: Celery) -> None:
+    try:
+        warning = check_broker(app)
+    except BrokerBusyError as error:  # Celery waits for it
+        warning = f"{error} The worker waits for it."
+    if warning:
+        print(f"nightlabel worker: {warning}", file=sys.stderr)  # noqa: T201 - for people
 
 
 def _listen() -> None:
