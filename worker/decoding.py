@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import simplejpeg
 from celery.exceptions import SoftTimeLimitExceeded
-from PIL import Image, UnidentifiedImageError
+from PIL import AvifImagePlugin, Image, UnidentifiedImageError
 
+from worker.costs import check_container, check_costs, check_pixels
 from worker.failures import FailureKind, ImageError
 from worker.preprocessing import crop, upright_size
 from worker.viewed import Viewed
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 #: Pillow's decoders that may touch a user's file. Never EPS, which runs a program. JPEG's opens MPO too.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+
+#: One thread a process, as with all that it uses: the default is one a CPU in each of the processes, one a CPU.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 #: A picture's size is checked here, before decoding, against the user's own limit.
 Image.MAX_IMAGE_PIXELS = None
@@ -74,13 +78,11 @@ def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decode
 
 
 def _decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decoded:
+    if _is_iso_media(data):
+        check_container(data, max_pixels)
     with Image.open(io.BytesIO(data), formats=_formats(data)) as picture:
-        width, height = picture.size
-        if width * height > max_pixels:
-            raise ImageError(
-                FailureKind.TOO_LARGE,
-                f"{width} × {height} pixels; NIGHTLABEL_MAX_MEGAPIXELS allows {max_pixels // 1_000_000} million",
-            )
+        check_pixels(*picture.size, max_pixels)
+        check_costs(data, picture, max_pixels)
         decoded = _jpeg_pixels(data, picture, 2 * preprocessing.resize_size) or _loaded(picture)
         # Only now: TIFF's decoder turns the picture itself, and then drops the tag.
         orientation = _orientation(picture)
@@ -128,9 +130,14 @@ def _begins_like_an_image(data: bytes) -> bool:
 
 def _formats(data: bytes) -> tuple[str, ...]:
     """Return the formats to try; HEIC's decoder is loaded when the first such file comes, if ever."""
-    if data[4:8] != b"ftyp":  # ISO base media: HEIC, AVIF, and films
+    if not _is_iso_media(data):
         return FORMATS
     import pillow_heif
 
-    pillow_heif.register_heif_opener()
+    pillow_heif.register_heif_opener(decode_threads=0)
     return (*FORMATS, "HEIF")
+
+
+def _is_iso_media(data: bytes) -> bool:
+    """Tell whether this is a HEIC, an AVIF, or a film."""
+    return data[4:8] == b"ftyp"
