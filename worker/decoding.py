@@ -12,10 +12,11 @@ import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 from celery.exceptions import SoftTimeLimitExceeded
-from PIL import Image, UnidentifiedImageError
+from PIL import AvifImagePlugin, Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from worker import strips
+from worker.costs import check_container, check_costs, check_pixels
 from worker.failures import FailureKind, ImageError
 from worker.formats import bare
 from worker.formats.orientation import HIGHEST, UPRIGHT
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 #: Pillow's decoders that may touch a user's file. Never EPS, which runs a program. JPEG's opens MPO too.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+
+#: One thread a process, as with all that it uses: the default is one a CPU in each of the processes, one a CPU.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 #: A picture's size is checked here, before decoding, against the user's own limit.
 Image.MAX_IMAGE_PIXELS = None
@@ -79,14 +83,12 @@ def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decode
 
 
 def _decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decoded:
+    if _is_iso_media(data):
+        check_container(data, max_pixels)
     file = bare(data)
     with Image.open(io.BytesIO(file.data), formats=_formats(data)) as picture, hears_libtiff() as heard:
-        width, height = picture.size
-        if width * height > max_pixels:
-            raise ImageError(
-                FailureKind.TOO_LARGE,
-                f"{width} × {height} pixels; NIGHTLABEL_MAX_MEGAPIXELS allows {max_pixels // 1_000_000} million",
-            )
+        check_pixels(*picture.size, max_pixels)
+        check_costs(file.data, picture, max_pixels)
         orientation = file.orientation or _orientation(picture)
         decoded, complaint = _pixels(file, picture, 2 * preprocessing.resize_size)
         view = crop(Viewed(decoded), orientation, preprocessing, stored_size=picture.size)
@@ -129,9 +131,14 @@ def _begins_like_an_image(data: bytes) -> bool:
 
 def _formats(data: bytes) -> tuple[str, ...]:
     """Return the formats to try; HEIC's decoder is loaded when the first such file comes, if ever."""
-    if data[4:8] != b"ftyp":  # ISO base media: HEIC, AVIF, and films
+    if not _is_iso_media(data):
         return FORMATS
     import pillow_heif
 
-    pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+    pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=0)
     return (*FORMATS, "HEIF")
+
+
+def _is_iso_media(data: bytes) -> bool:
+    """Tell whether this is a HEIC, an AVIF, or a film."""
+    return data[4:8] == b"ftyp"
