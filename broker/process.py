@@ -6,6 +6,7 @@ import ctypes
 import os
 import platform
 import signal
+import socket
 from functools import cache
 
 import psutil
@@ -14,6 +15,8 @@ _PR_SET_PDEATHSIG = 1
 #: Loaded here, not between fork and exec, where loading could wait for a lock of a thread that is gone.
 _LIBC = ctypes.CDLL(None)
 _IS_LINUX = platform.system() == "Linux"
+#: The PID namespace that Linux starts with: `PROC_PID_INIT_INO` of linux/proc_ns.h.
+_HOSTS_NUMBERS = 0xEFFFFFFC
 #: Seconds by which two readings of one process's start may differ, where a clock was set in between.
 _SAME_START_S = 2.0
 
@@ -44,6 +47,16 @@ def process_identity(pid: int) -> str:
 
     """
     return f"{_machine()}/{pid}/{_start(pid)}"
+
+
+def host_name() -> str:
+    """Return this host's name; that of a container with process numbers of its own tells it from its neighbours'.
+
+    Containers may share the host's name, and then each of them has a process 1.
+    """
+    name = socket.gethostname()
+    numbers = _pid_namespace() if _IS_LINUX else _HOSTS_NUMBERS
+    return name if numbers == _HOSTS_NUMBERS else f"{name}.{numbers % 10_000:04}"
 
 
 def is_running(identity: str | None) -> bool | None:
@@ -79,4 +92,8 @@ def _machine() -> str:
     if not _IS_LINUX:
         return f"{os.uname().nodename}/{psutil.boot_time():.0f}"
     with open("/proc/sys/kernel/random/boot_id") as boot_id:
-        return f"{boot_id.read().strip()}/{os.readlink('/proc/self/ns/pid')}"
+        return f"{boot_id.read().strip()}/{_pid_namespace()}"
+
+
+def _pid_namespace() -> int:
+    return os.stat("/proc/self/ns/pid").st_ino

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from broker.process import is_running, process_identity
+from broker.process import host_name, is_running, process_identity
 from common.errors import (
     ArchiveError,
     BrokerBusyError,
@@ -85,7 +84,7 @@ class Follower:
         self._failures = FailureWatch()
         self._max_failure_share = settings.max_failure_share
         self._is_doubtful = False
-        self._me = following.Follower(f"{socket.gethostname()}:{os.getpid()}", process_identity(os.getpid()))
+        self._me = following.Follower(f"{host_name()}:{os.getpid()}", process_identity(os.getpid()))
         self._heard_at = 0.0
         self._look_at = 0.0
         self._told = False

@@ -102,7 +102,13 @@ def _about_labels(night: NightFigures) -> Iterator[Finding]:
             sentence="The weights are RANDOM: these labels mean nothing.",
             advice="Label again with trained weights, in another database.",
         )
-    if state.missing:
+    if state.missing and run.state == "cancelled":
+        yield Finding(
+            kind="cancelled",
+            sentence=f"The run was cancelled: {state.missing:,} of {state.images:,} images have no outcome of it.",
+            advice="The same command begins a new run, over what has no labels yet.",
+        )
+    elif state.missing:
         # When the last one came tells a run that hangs from one that goes on.
         left = f"; at the speed until then the rest takes {duration(night.forecast_s)}" if night.forecast_s else ""
         last = f" The last one came at {night.last_done_at:%Y-%m-%d %H:%M} UTC{left}." if night.last_done_at else ""

@@ -6,7 +6,6 @@ import logging
 import os
 import resource
 import signal
-import socket
 from collections import OrderedDict
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 import psutil
 from billiard.process import current_process
 
-from broker.process import process_identity
+from broker.process import host_name, process_identity
 from common.errors import ModelError
 from storage.database import Database
 from storage.records import ProcessSample, WorkerSample
@@ -87,7 +86,7 @@ class WorkerProcess:
         """Return this process's memory, now."""
         return WorkerSample(
             name=self.name,
-            host=socket.gethostname(),
+            host=host_name(),
             pid=os.getpid(),
             process=self._identity,
             started_at=self._started_at,
@@ -167,4 +166,4 @@ def _process_sample(process: psutil.Process, name: str, now: datetime, store_s: 
 def _process_name() -> str:
     """Return `host-PID/N`: the N-th process of the worker with that PID; a replacement takes its name over."""
     index = getattr(current_process(), "index", 0)
-    return f"{socket.gethostname()}-{os.getppid()}/{index + 1}"
+    return f"{host_name()}-{os.getppid()}/{index + 1}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from celery.signals import celeryd_init, worker_process_init, worker_ready
 from celery.worker import state
 
 from broker.app import LABEL_CHUNK, make_app, serve_database
-from broker.process import die_with_parent
+from broker.process import die_with_parent, host_name
 from broker.queue import check_broker
 from common.errors import (
     TRY_AGAIN_EXIT_STATUS,
@@ -173,7 +172,7 @@ def serve(settings: Settings) -> int:
     SIGTERM and Ctrl-C let the chunks in work end first, SIGQUIT if they do within `QUIT_S`.
     """
     worker = make_worker_app(settings).Worker(
-        hostname=f"nightlabel-{os.getpid()}@{socket.gethostname()}",
+        hostname=f"nightlabel-{os.getpid()}@{host_name()}",
         concurrency=settings.worker_count,
         loglevel=settings.log_level.upper(),
         pool="prefork",
