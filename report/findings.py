@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Kind = Literal[
     "random_weights",
     "missing",
+    "cancelled",
     "taken_over",
     "failures",
     "failing_folder",

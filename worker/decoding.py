@@ -120,7 +120,7 @@ def _orientation(picture: Image.Image) -> int:
         told = picture.getexif().get(_ORIENTATION_TAG)
     except Exception:  # noqa: BLE001 - whatever Pillow raises on what it cannot parse: that costs no picture
         return UPRIGHT
-    return int(told) if told in range(UPRIGHT, HIGHEST + 1) else UPRIGHT
+    return told if isinstance(told, int) and UPRIGHT <= told <= HIGHEST else UPRIGHT
 
 
 def _begins_like_an_image(data: bytes) -> bool:
