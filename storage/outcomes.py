@@ -10,6 +10,7 @@ from sqlalchemy import and_, func, select, update
 
 from storage.claims import UNSUSPECTED, is_open, members_of
 from storage.identity import read_identity
+from storage.records import storable
 from storage.tables import FAILED, OK, chunks, manifest, models, outcomes, runs, samples, workers
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def _row(outcome: Outcome) -> tuple[Any, ...]:
     """Return the values of `_COLUMNS`."""
     labels = [part for label in outcome.labels for part in label]
     missing = [None] * (len(_LABELS) - len(labels))
-    own = (getattr(outcome, name) for name in _OWN)
+    own = (storable(value) if isinstance(value, str) else value for value in (getattr(outcome, name) for name in _OWN))
     return (outcome.image_id, OK if outcome.ok else FAILED, *labels, *missing, *own)
 
 

@@ -64,6 +64,15 @@ def shown(path: str) -> str:
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
+def storable(text: str) -> str:
+    """Return what a text column holds: no zero, and no half of a surrogate pair, as a decoder's message may.
+
+    Control characters, which would drive a terminal, are shown as what they are.
+    """
+    printable = text.encode(errors="backslashreplace").decode()
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in printable)
+
+
 def mtime_ns_of(status: os.stat_result) -> int:
     """Return a file's mtime in nanoseconds, as far as the 64 bits of a column hold it: from 1677 to 2262."""
     return max(-(2**63), min(status.st_mtime_ns, 2**63 - 1))

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from storage.records import storable
+
 
 class FailureKind(StrEnum):
     """The values of `results.error_kind`."""
@@ -29,8 +31,7 @@ class ImageError(Exception):
     def __init__(
         self, kind: FailureKind, message: str, *, passes: bool = False, version: tuple[int, int] | None = None
     ) -> None:
-        # A database's text holds no zero, and no half of a surrogate pair; a damaged file's message may.
-        super().__init__(message.encode(errors="backslashreplace").decode().replace("\0", r"\x00"))
+        super().__init__(storable(message))
         self.kind = kind
         self.passes = passes
         self.version = version

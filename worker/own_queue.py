@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from celery.bootsteps import StartStopStep
@@ -67,14 +66,10 @@ def _identity(settings: Settings) -> str | None:
     # Opened and closed here: a child that is forked later must inherit no connection.
     database = Database(settings.database_url)
     try:
-        if database.is_sqlite and not Path(database.shown).exists():
-            return None  # connecting would make an empty one
-        return identity_of(database)
-    except DatabaseError as error:
+        # Connecting to a file that is not there would make an empty one.
+        return None if database.is_missing else identity_of(database)
+    except DatabaseError as error:  # also of one that has no tables yet
         logger.info("Not known whether the database is the same. %s", error)
-        return None
-    except Exception as error:  # noqa: BLE001 - one without tables, so far
-        logger.info("The database has no identity yet: %s", error)
         return None
     finally:
         database.close()
