@@ -117,7 +117,9 @@ def _loaded(picture: Image.Image) -> Image.Image:
 def _orientation(picture: Image.Image) -> int:
     """Return what the decoder tells: AVIF's puts what the file's properties say in the place of its EXIF."""
     try:
-        told = picture.getexif().get(_ORIENTATION_TAG)
+        told: object = picture.getexif().get(_ORIENTATION_TAG)
+    except SoftTimeLimitExceeded:
+        raise
     except Exception:  # noqa: BLE001 - whatever Pillow raises on what it cannot parse: that costs no picture
         return UPRIGHT
     return told if isinstance(told, int) and UPRIGHT <= told <= HIGHEST else UPRIGHT

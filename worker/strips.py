@@ -17,7 +17,7 @@ _COMPRESSION, _JPEG_TABLES = 259, 347
 _PLACES = ((273, 279), (324, 325))
 _DEFLATE, _JPEG = (8, 32946), (7,)
 #: Bytes that are unpacked at a time, and thrown away.
-_PIECE = 1 << 20
+_PIECE_IN, _PIECE_OUT = 1 << 16, 1 << 20
 #: Of a pixel: four samples of 32 bits. Strips that unpack to more are not followed to their end.
 _MOST_PIXEL_BYTES = 16
 
@@ -25,7 +25,7 @@ _MOST_PIXEL_BYTES = 16
 def complaint(data: bytes, picture: TiffImageFile) -> str | None:
     """Tell how many strips or tiles are damaged by their own check sums (deflate) or by libjpeg's warnings (JPEG)."""
     compression = picture.tag_v2.get(_COMPRESSION)
-    room = picture.width * picture.height * _MOST_PIXEL_BYTES + _PIECE
+    room = picture.width * picture.height * _MOST_PIXEL_BYTES + _PIECE_OUT
     if compression in _DEFLATE:
         return _counted(data, picture, lambda strip: _is_inflated(strip, room))
     if compression in _JPEG:
@@ -46,11 +46,13 @@ def _strips(picture: TiffImageFile) -> Iterator[tuple[int, int]]:
 
 
 def _is_inflated(strip: bytes, room: int) -> bool:
-    inflating, rest = zlib.decompressobj(), strip
+    inflating = zlib.decompressobj()
     try:
-        while not inflating.eof and room > 0 and rest:
-            room -= len(inflating.decompress(rest, _PIECE))
-            rest = inflating.unconsumed_tail
+        for at in range(0, len(strip), _PIECE_IN):
+            rest = strip[at : at + _PIECE_IN]
+            while rest and room > 0 and not inflating.eof:
+                room -= len(inflating.decompress(rest, _PIECE_OUT))
+                rest = inflating.unconsumed_tail
     except zlib.error:
         return False
     return inflating.eof or room <= 0

@@ -65,13 +65,13 @@ def bare(data: bytes) -> Bare:
     first_scan = _read_head(data, view, walk)
     end, height = _read_scans(data, first_scan, walk)
     ended = data[end - 2 : end] == _EOI
-    whole = bytearray(b"".join((*walk.kept, view[first_scan:end], b"" if ended else _EOI)))
+    whole = b"".join((*walk.kept, view[first_scan:end], b"" if ended else _EOI))
     if height and walk.height_at:
-        whole[walk.height_at : walk.height_at + 2] = height
+        whole = whole[: walk.height_at] + height + whole[walk.height_at + len(height) :]
     if not ended and _is_incomplete(walk):
         raise ImageError(FailureKind.TRUNCATED, "the file ends before the last of its scans")
     complaint = HOLE_COMPLAINT if walk.hole else None
-    return Bare(bytes(whole), orientation.chosen(walk.exifs, walk.xmp), ended=ended, complaint=complaint)
+    return Bare(whole, orientation.chosen(walk.exifs, walk.xmp), ended=ended, complaint=complaint)
 
 
 def _read_head(data: bytes, view: memoryview, walk: _Walk) -> int:

@@ -67,9 +67,9 @@ def bare(data: bytes) -> Bare:
         entries.setdefault(tag, data[entry : entry + layout.entry_bytes])
     kept = [entries[tag] for tag in sorted(entries) if tag in _KEPT]
     directory = struct.pack(order + layout.entries, len(kept)) + b"".join(kept) + bytes(size)
-    whole = bytearray(data)
-    whole[at : at + len(directory)] = directory
-    return Bare(bytes(whole), _orientation(data, entries, layout))
+    view = memoryview(data)
+    whole = b"".join((view[:at], directory, view[at + len(directory) :]))
+    return Bare(whole, _orientation(data, entries, layout))
 
 
 def _orientation(data: bytes, entries: dict[int, bytes], layout: _Layout) -> int:

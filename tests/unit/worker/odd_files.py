@@ -61,10 +61,14 @@ def tiff_with(tiff: bytes, tag: int, kind: int, count: int, value: bytes) -> byt
     (at,) = struct.unpack_from("<I", tiff, 4)
     (entries,) = struct.unpack_from("<H", tiff, at)
     own = [tiff[at + 2 + 12 * n : at + 14 + 12 * n] for n in range(entries)]
-    own = [entry for entry in own if struct.unpack_from("<H", entry)[0] != tag]
+    own = [entry for entry in own if _tag(entry) != tag]
     own.append(struct.pack("<HHI", tag, kind, count) + value)
-    directory = struct.pack("<H", len(own)) + b"".join(sorted(own, key=lambda entry: struct.unpack("<H", entry[:2])))
+    directory = struct.pack("<H", len(own)) + b"".join(sorted(own, key=_tag))
     return tiff[:4] + struct.pack("<I", len(tiff)) + tiff[8:] + directory + bytes(4)
+
+
+def _tag(entry: bytes) -> int:
+    return int.from_bytes(entry[:2], "little")
 
 
 def with_exif(picture: Image.Image, file_format: str, block: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from tests.conftest import ROOT
 from tests.unit.worker.odd_files import jpeg_of, jpeg_with, png_with, segment, tiff_with, turned
 from tests.unit.worker.pictures import MAX_PIXELS, encoded, on_average, plain_view, png, png_of, tiff
 from worker.decoding import decode
@@ -76,7 +78,7 @@ def apng_without_its_default(photo: Image.Image) -> bytes:
 
 def bits_of(photo: Image.Image, bits: int) -> bytes:
     """Return a grey TIFF of fewer than 8 bits a pixel, packed."""
-    values = grey(photo) >> (8 - bits)
+    values = (grey(photo) >> (8 - bits)).astype(np.uint8)
     unpacked = np.unpackbits(values[..., None], axis=-1)[..., 8 - bits :]
     return tiff(np.packbits(unpacked.reshape(photo.height, -1), axis=-1).tobytes(), photo.size, bits)
 
@@ -184,7 +186,9 @@ def lab(photo: Image.Image) -> bytes:
     from PIL import ImageCms
 
     transform = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")
-    return encoded(ImageCms.applyTransform(photo, transform), "TIFF")
+    picture = ImageCms.applyTransform(photo, transform)
+    assert picture
+    return encoded(picture, "TIFF")
 
 
 #: By format and oddity: what makes such a file, what is seen, and how far from it on average. Or the kind of failure.
@@ -289,6 +293,16 @@ REFUSED: dict[tuple[str, str], tuple[Any, str]] = {
     ("TIFF", "64 bits, integers"): (lambda p: of_type(p, "<u8", 1), "damaged"),
     ("TIFF", "64 bits, floating point"): (lambda p: of_type(p, "<f8", 1, sample_format=3), "damaged"),
 }
+
+
+def test_the_documentation_has_every_form_and_no_other() -> None:
+    page = (ROOT / "docs" / "formats.md").read_text()
+    rows = re.findall(r"^\| (\w+) \| ([^|]*;[^|]*) \| ([^|]*) \|$", page, re.MULTILINE)
+    documented = {(one, form) for one, shown, _ in rows for form in shown.split("; ")}
+    refused = {(one, form) for one, _, not_read in rows for form in not_read.split("; ") if form}
+
+    assert documented == set(SHOWN)
+    assert refused == set(REFUSED)
 
 
 @pytest.mark.parametrize("case", SHOWN, ids=" ".join)
