@@ -17,7 +17,7 @@ from common.settings import Settings, load_settings
 from storage.database import Database
 from storage.schema import ensure_schema
 from tests.command import Nightlabel
-from tests.servers import PostgresServer, postgres_bin
+from tests.servers import PgBouncer, PostgresServer, postgres_bin
 from worker.models import resolve
 
 if TYPE_CHECKING:
@@ -132,6 +132,21 @@ def own_postgres(short_folder: Path) -> Iterator[PostgresServer]:
     """A Postgres that the test may kill."""
     with _running_postgres(short_folder / f"postgres-{uuid.uuid4().hex[:8]}") as server:
         yield server
+
+
+@pytest.fixture
+def pgbouncer(short_folder: Path, postgres: PostgresServer) -> Iterator[PgBouncer]:
+    """A pgbouncer in transaction mode before the Postgres of all tests."""
+    program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+    if program is None:
+        missing("no pgbouncer on PATH or in /usr/sbin")
+    assert program
+    folder = short_folder / f"pgbouncer-{uuid.uuid4().hex[:8]}"
+    folder.mkdir()
+    server = PgBouncer(folder, postgres, program)
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture

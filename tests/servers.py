@@ -43,7 +43,7 @@ class PostgresServer:
     """A Postgres on a unix socket in its own folder; no TCP, no password."""
 
     def __init__(self, folder: Path, binaries: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._binaries = binaries
         self._process: subprocess.Popen[bytes] | None = None
         self._idle: list[str] = []
@@ -54,10 +54,10 @@ class PostgresServer:
         self._run("initdb", "-D", str(self._data), "-U", "nightlabel", "--auth=trust", "--no-sync", "-E", "UTF8")
 
     def url(self, database: str) -> str:
-        return f"postgresql://nightlabel@/{database}?host={self._folder}"
+        return f"postgresql://nightlabel@/{database}?host={self.folder}"
 
     def start(self) -> None:
-        with (self._folder / "log").open("ab") as log:
+        with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
                     self._binaries / "postgres",
@@ -66,13 +66,13 @@ class PostgresServer:
                     "-c",
                     "listen_addresses=",
                     "-c",
-                    f"unix_socket_directories={self._folder}",
+                    f"unix_socket_directories={self.folder}",
                     "-c",
                     "max_connections=100",
                     "-c",
                     "fsync=off",  # servers crash here, the machine does not; and syncing takes 10 s at the stop
                 ],
-                cwd=self._folder,
+                cwd=self.folder,
                 stdout=log,
                 stderr=log,
                 user=self._user,
@@ -82,7 +82,7 @@ class PostgresServer:
         deadline = time.monotonic() + _START_TIMEOUT_S
         while not self._is_ready():
             if time.monotonic() > deadline or self._process.poll() is not None:
-                raise RuntimeError((self._folder / "log").read_text())
+                raise RuntimeError((self.folder / "log").read_text())
             time.sleep(0.05)
 
     def create_database(self, name: str) -> str:
@@ -134,8 +134,61 @@ class PostgresServer:
 
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(
-            [self._binaries / program, *arguments], cwd=self._folder, check=True, capture_output=True, user=self._user
+            [self._binaries / program, *arguments], cwd=self.folder, check=True, capture_output=True, user=self._user
         )
+
+
+class PgBouncer:
+    """A pgbouncer on a unix socket in its own folder, which lends the server's connections a transaction at a time."""
+
+    def __init__(self, folder: Path, server: PostgresServer, program: str) -> None:
+        self._folder = folder
+        self._program = program
+        self._process: subprocess.Popen[bytes] | None = None
+        self._user = _unprivileged_user() if os.geteuid() == 0 else None
+        if self._user:
+            shutil.chown(folder, self._user)
+        (folder / "users").write_text('"nightlabel" ""\n')
+        (folder / "pgbouncer.ini").write_text(
+            f"""[databases]
+* = host={server.folder} port=5432
+[pgbouncer]
+listen_addr =
+listen_port = 6432
+unix_socket_dir = {folder}
+auth_type = trust
+auth_file = {folder}/users
+pool_mode = transaction
+; fewer than the clients: each transaction gets another one
+default_pool_size = 3
+max_client_conn = 100
+logfile = {folder}/log
+pidfile = {folder}/pid
+"""
+        )
+
+    def url(self, database: str) -> str:
+        return f"postgresql://nightlabel@/{database}?host={self._folder}&port=6432"
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [self._program, "-q", self._folder / "pgbouncer.ini"],
+            cwd=self._folder,
+            stderr=subprocess.DEVNULL,
+            user=self._user,
+            preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509 - one system call
+        )
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while not (self._folder / ".s.PGSQL.6432").exists():
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                raise RuntimeError((self._folder / "log").read_text())
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        if self._process and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        (self._folder / ".s.PGSQL.6432").unlink(missing_ok=True)
 
 
 def _unprivileged_user() -> str:
