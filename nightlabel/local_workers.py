@@ -9,7 +9,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from broker.process import die_with_parent
+from broker.process import die_with_parent, interrupts_held_back
 from common.errors import DatabaseError, ModelError, NightlabelError, UsageError, WorkersError
 from common.settings import as_environment
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Exit statuses with which a worker says that starting it again would not help, and what each means.
 _HOPELESS: dict[int, type[NightlabelError]] = {
-    error.exit_status: error for error in (UsageError, ModelError, DatabaseError)
+    error.exit_status: error for error in (UsageError, ModelError, DatabaseError, WorkersError)
 }
 #: A worker that dies is started again after 1, 2, 4, … seconds, up to this many.
 LONGEST_PAUSE_S = 30.0
@@ -41,7 +41,7 @@ class LocalWorkers:
         self._restart_at = 0.0
 
     def start(self) -> None:
-        with self._log.open("ab") as log:
+        with self._log.open("ab") as log, interrupts_held_back():
             self._process = subprocess.Popen(
                 # -P: a folder called `worker` in the current folder must not stand in for ours.
                 [sys.executable, "-P", "-m", "nightlabel", "worker"],

@@ -7,15 +7,18 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from typing import TYPE_CHECKING
 
+from billiard import get_context
 from celery.platforms import EX_OK
 from celery.signals import celeryd_init, worker_process_init, worker_ready
 from celery.worker import state
 
 from broker.app import LABEL_CHUNK, make_app
 from broker.process import die_with_parent
-from common.errors import TRY_AGAIN_EXIT_STATUS, DatabaseBusyError, DatabaseError, NightlabelError
+from common.errors import TRY_AGAIN_EXIT_STATUS, DatabaseBusyError, DatabaseError, NightlabelError, WorkersError
+from common.private_folder import private_folder
 from storage.database import Database
 from storage.runs import run_to_serve
 from storage.schema import ensure_schema
@@ -123,6 +126,30 @@ def serve(settings: Settings) -> int:
 
     SIGTERM and Ctrl-C let the chunks in work end first, SIGQUIT if they do within `QUIT_S`.
     """
+    with private_folder() as folder:
+        # What Celery's processes leave where they are killed (`pymp-*`) goes with the folder.
+        tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
+        check_semaphores()
+        return _serve(settings)
+
+
+def check_semaphores() -> None:
+    """Refuse a machine on which no process pool can be made.
+
+    Raises:
+        WorkersError: there is no shared memory for semaphores.
+
+    """
+    try:
+        get_context().Lock()
+    except OSError as error:
+        raise WorkersError(
+            f"The worker's processes need semaphores, which Linux keeps in /dev/shm: {error.strerror}. Mount a tmpfs"
+            " there, mode 1777."
+        ) from None
+
+
+def _serve(settings: Settings) -> int:
     worker = make_worker_app(settings).Worker(
         hostname=f"nightlabel-{os.getpid()}@{socket.gethostname()}",
         concurrency=settings.worker_count,
