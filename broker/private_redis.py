@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from broker.process import die_with_parent
+from broker.process import die_with_parent, interrupts_held_back
 from common.errors import BrokerError
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class PrivateRedis:
             redis_server_path(),
             *(part for name, value in options.items() for part in (f"--{name}", value)),
         ]
-        with (self._folder / "redis.log").open("ab") as log:
+        with (self._folder / "redis.log").open("ab") as log, interrupts_held_back():
             self._process = subprocess.Popen(  # noqa: S603 - our own command line
                 command,
                 stdin=subprocess.DEVNULL,

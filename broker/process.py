@@ -7,9 +7,15 @@ import os
 import platform
 import signal
 import socket
+import threading
+from contextlib import contextmanager
 from functools import cache
+from typing import TYPE_CHECKING
 
 import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _PR_SET_PDEATHSIG = 1
 #: Loaded here, not between fork and exec, where loading could wait for a lock of a thread that is gone.
@@ -35,6 +41,31 @@ def die_with_parent(parent_pid: int) -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent_pid:  # it ended before the call
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextmanager
+def interrupts_held_back() -> Iterator[None]:
+    """Let a Ctrl-C, SIGTERM or SIGHUP of this block come at its end.
+
+    With a `preexec_fn`, Python forks itself; a KeyboardInterrupt out of one of the hooks that it calls then is printed,
+    and lost.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    come: list[int] = []
+    handlers = {
+        sign: signal.signal(sign, lambda number, _frame: come.append(number))
+        for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if callable(signal.getsignal(sign))
+    }
+    try:
+        yield
+    finally:
+        for sign, handler in handlers.items():
+            signal.signal(sign, handler)
+        if come:
+            signal.raise_signal(come[0])
 
 
 def process_identity(pid: int) -> str:

@@ -22,8 +22,20 @@ ENV_PREFIX = "NIGHTLABEL_"
 RANDOM_WEIGHTS = "random"
 
 
+#: Where a user who has neither a home nor a named cache keeps things: nowhere, and whoever needs them says so.
+NO_CACHE = Path(os.devnull)
+
+
+def cache_home() -> Path:
+    """Return the folder of this user's caches; `NO_CACHE` if there is none."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # neither HOME nor a passwd entry, as in a container with a number for a user
+        return NO_CACHE
+
+
 def _default_cache_dir() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nightlabel"
+    return cache_home() / "nightlabel"
 
 
 #: How libpq's other way of naming a database begins, and URLs without their slashes.

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from common.errors import ArchiveError, ModelError
+from common.private_folder import private_folder
 from common.settings import available_cpus
 from nightlabel.manifest_writer import ManifestWriter
-from nightlabel.run import everything, private_folder
+from nightlabel.run import everything
 from producer.enqueue import write_manifest
 from producer.scan import find_roots, sample, scan
 from producer.walk import ScanCounts

@@ -6,18 +6,17 @@ import json
 import os
 import signal
 import sys
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
 from common.errors import INTERRUPTED_EXIT_STATUS, ArchiveError, DatabaseError, NightlabelError, UsageError
+from nightlabel.screen import OutputError, Screen, prepare_streams, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from rich.console import Console
 
     from common.settings import Settings
     from nightlabel.manifest_writer import ManifestWriter
@@ -93,6 +92,7 @@ Html = Annotated[
 
 def main() -> None:
     """Run the command line."""
+    prepare_streams()
     app(prog_name="nightlabel")
 
 
@@ -101,23 +101,35 @@ def _guarded(command: Callable[P, None]) -> Callable[P, None]:
 
     @wraps(command)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
-        # What asks a service to stop asks for the same good order as Ctrl-C.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        _end_in_good_order()
         try:
             command(*args, **kwargs)
+            sys.stdout.flush()
         except NightlabelError as error:
-            typer.echo(f"nightlabel: {error}", err=True)
+            if isinstance(error, OutputError):
+                _write_no_more()
+            say(f"nightlabel: {error}", err=True)
             raise typer.Exit(error.exit_status) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED_EXIT_STATUS) from None
         except BrokenPipeError:  # `nightlabel export | head`
-            # Python writes once more what is left, and where that fails the status is 120.
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            for stream in (sys.stdout, sys.stderr):
-                os.dup2(nowhere, stream.fileno())
+            _write_no_more()
             raise typer.Exit(0) from None
 
     return guarded
+
+
+def _end_in_good_order() -> None:
+    """Take what asks a service to stop, and a terminal that is closed, for Ctrl-C; not so under nohup(1)."""
+    for sign in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(sign) is not signal.SIG_IGN:
+            signal.signal(sign, signal.default_int_handler)
+
+
+def _write_no_more() -> None:
+    """Send what standard output still holds nowhere: at its exit, Python tries again, and that would be status 120."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
 
 
 @app.command()
@@ -241,7 +253,7 @@ def status(
     from nightlabel.status import print_status, watch_status
 
     show = watch_status if watch else print_status
-    show(settings, _existing_database(settings), _console())
+    show(settings, _existing_database(settings), Screen())
 
 
 @app.command()
@@ -262,12 +274,10 @@ def cancel(
     if before is None:
         raise DatabaseError(f"There is no run {run_id} in {database.shown}. `nightlabel status` lists those at work.")
     if before.state in ("finished", "cancelled"):
-        typer.echo(f"Run {run_id} is {before.state} already.")
+        say(f"Run {run_id} is {before.state} already.")
         return
     state = progress(database, run_id)
-    typer.echo(
-        f"Run {run_id} is cancelled: {state.labelled:,} of {state.images:,} images have their outcome, and keep it."
-    )
+    say(f"Run {run_id} is cancelled: {state.labelled:,} of {state.images:,} images have their outcome, and keep it.")
 
 
 @app.command()
@@ -290,7 +300,7 @@ def retry(
     database = _existing_database(settings)
     opened = open_retry_runs(settings, database, kind or [])
     if not opened:
-        typer.echo(f"No image failed{' for that reason' if kind else ''}: there is nothing to retry.")
+        say(f"No image failed{' for that reason' if kind else ''}: there is nothing to retry.")
     for run_row, writer in opened:
         if settings.broker_url:
             _follow_elsewhere(settings, database, run_row, writer, wait=False)
@@ -322,7 +332,7 @@ def report(
 
     database = _existing_database(settings)
     runs = find_runs(database, run_ids or [], since)
-    output = Output(console=_console(), html=html, as_json=as_json)
+    output = Output(console=Screen(), html=html, as_json=as_json)
     if since or len(runs) > 1:
         show_runs(database, runs, output)
     else:
@@ -376,11 +386,11 @@ def compare(
         settings,
         paths,
         [name.strip() for name in models.split(",") if name.strip()],
-        lambda line: typer.echo(line, err=True),
+        partial(say, err=True),
         truth=Truth(truth) if truth else None,
         assignment=assignment,
     )
-    show(compared, Output(console=_console(), html=html, as_json=as_json))
+    show(compared, Output(console=Screen(), html=html, as_json=as_json))
     if not compared.is_complete:
         raise typer.Exit(INTERRUPTED_EXIT_STATUS)
 
@@ -402,7 +412,7 @@ def export(
     from nightlabel.export import export as write
 
     rows = write(_existing_database(_settings(database_url=db)), form, where, output)
-    typer.echo(f"{rows:,} rows.", err=True)
+    say(f"{rows:,} rows.", err=True)
 
 
 @app.command()
@@ -424,10 +434,10 @@ def classify(
 
     answers = classify_files(files, settings)
     if as_json:
-        typer.echo(json.dumps([answer.as_json() for answer in answers], indent=2))
+        say(json.dumps([answer.as_json() for answer in answers], indent=2))
     else:
         for answer in answers:
-            typer.echo("\n".join(answer.lines()))
+            say("\n".join(answer.lines()))
     refused = sum(not answer.labels for answer in answers)
     if refused:
         raise ArchiveError(f"{refused} of {len(answers)} files could not be labelled.")
@@ -464,9 +474,9 @@ def bench(
     from nightlabel.bench import bench as measure
 
     _quantise_if_int8(settings, paths)
-    measured = measure(settings, paths, lambda line: typer.echo(line, err=as_json))
+    measured = measure(settings, paths, partial(say, err=as_json))
     if as_json:
-        typer.echo(json.dumps(measured.as_json(), indent=2))
+        say(json.dumps(measured.as_json(), indent=2))
 
 
 @models_app.callback()
@@ -483,7 +493,7 @@ def models(
         return
     from nightlabel.models import print_models
 
-    print_models(_settings(), _console(), every=every)
+    print_models(_settings(), Screen(), every=every)
 
 
 @models_app.command("prepare")
@@ -507,10 +517,10 @@ def prepare_model(
 
         settings = _settings(model=name, weights=weights, engine="openvino", precision="int8")
         quantised = quantise_on(settings, int8, anew=True)
-        typer.echo(f"{name}: {quantised}.")
+        say(f"{name}: {quantised}.")
         return
     ready = resolve(_settings(model=name, weights=weights, engine="openvino"))
-    typer.echo(f"{ready.model.architecture} is prepared in {ready.prepared}.")
+    say(f"{ready.model.architecture} is prepared in {ready.prepared}.")
 
 
 @db_app.command("upgrade")
@@ -525,7 +535,7 @@ def upgrade_database(db: Db = None) -> None:
     database = _database(_settings(database_url=db))
     before, after = upgrade(database)
     change = f"is at schema {after} already" if before == after else f"went from schema {before or 'none'} to {after}"
-    typer.echo(f"{database.shown} {change}.")
+    say(f"{database.shown} {change}.")
 
 
 def _settings(**given: Any) -> Settings:  # noqa: ANN401 - an option of any type
@@ -549,12 +559,6 @@ def _existing_database(settings: Settings) -> Database:
     return database
 
 
-def _console(*, stderr: bool = False) -> Console:
-    from rich.console import Console
-
-    return Console(stderr=stderr)
-
-
 def _open_run(settings: Settings, paths: list[str], database: Database) -> tuple[Run, ManifestWriter]:
     """Return the run over these paths and what will write its manifest; say what is going to happen."""
     from nightlabel.run import open_scan_run, scan_writer
@@ -570,11 +574,11 @@ def _quantise_if_int8(settings: Settings, paths: list[str]) -> None:
     if settings.precision == "int8":
         from nightlabel.run import quantise_on
 
-        typer.echo(f"{settings.model}: {quantise_on(settings, paths)}.", err=True)
+        say(f"{settings.model}: {quantise_on(settings, paths)}.", err=True)
 
 
 def _announce(run: Run, settings: Settings, *, is_new: bool) -> None:
-    console = _console(stderr=True)
+    console = Screen(stderr=True)
     verb = "Labelling" if is_new else "Going on with"
     from common.settings import available_cpus
     from storage.records import shown
@@ -608,7 +612,7 @@ def _follow_elsewhere(
         return
     state = progress(database, run.id)
     skipped = manifest.enqueued.up_to_date
-    typer.echo(
+    say(
         f"Run {run.id}: {state.images:,} images in {state.chunks:,} chunks"
         f"{f'; {skipped:,} more had their labels already' if skipped else ''}."
         " `nightlabel status` shows how far it is."
@@ -622,13 +626,13 @@ def _follow(
     from nightlabel.run import everything
     from storage.runs import progress
 
-    display = make_display(_console(stderr=True))
+    display = make_display(Screen(stderr=True))
     try:
         with everything(settings, database, run, manifest, display) as follower, display:
             follower.follow(until_published=until_published)
     except KeyboardInterrupt:
         state = progress(database, run.id)
-        typer.echo(
+        say(
             f"Interrupted: {state.labelled:,} of {state.images:,} images have their outcome."
             " The same command goes on from there.",
             err=True,
@@ -642,11 +646,11 @@ def _finish(database: Database, run: Run) -> None:
     from storage.runs import get_run
 
     night = night_figures(database, get_run(database, run.id) or run)
-    print_report(night, _console())
-    typer.echo()
+    print_report(night, Screen())
+    say()
     if night.progress.failed:
-        typer.echo(_list_failures(database, run))
-    typer.echo(f"The labels are in {database.shown}: tables `results` and `labels`.")
+        say(_list_failures(database, run))
+    say(f"The labels are in {database.shown}: tables `results` and `labels`.")
 
 
 def _list_failures(database: Database, run: Run) -> str:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from broker.process import die_with_parent
+from broker.process import die_with_parent, interrupts_held_back
 from common.errors import BrokerError, DatabaseError, ModelError, NightlabelError, UsageError, WorkersError
 from common.settings import as_environment
 
@@ -43,7 +43,7 @@ class LocalWorkers:
         self._restart_at = 0.0
 
     def start(self) -> None:
-        with self._log.open("ab") as log:
+        with self._log.open("ab") as log, interrupts_held_back():
             self._process = subprocess.Popen(
                 # -P: a folder called `worker` in the current folder must not stand in for ours.
                 [sys.executable, "-P", "-m", "nightlabel", "worker"],

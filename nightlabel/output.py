@@ -6,8 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import typer
-
+from nightlabel.screen import say
 from storage.records import shown
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ class Output:
     def show(self, what: str, document: Callable[[], JsonObject], on_screen: Callable[[Console], None]) -> None:
         """Print the figures as they are asked for, and say where the page is that was written."""
         if self.html:
-            typer.echo(f"{what} is in {shown(str(self.html))}.", err=self.as_json)
+            say(f"{what} is in {shown(str(self.html))}.", err=self.as_json)
         if self.as_json:
             self.console.out(json.dumps(document(), indent=2), highlight=False)
         elif not self.html:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from broker.app import make_app
 from broker.private_redis import PrivateRedis
 from broker.queue import check_broker
-from common.errors import BrokerError, UsageError
+from common.errors import UsageError
+from common.private_folder import private_folder
 from nightlabel.follower import Follower
 from nightlabel.local_workers import LocalWorkers
 from nightlabel.manifest_writer import ManifestWriter
@@ -80,24 +78,6 @@ def quantise_on(settings: Settings, paths: Sequence[str], *, anew: bool = False)
 
 def scan_writer(database: Database, run: Run, settings: Settings) -> ManifestWriter:
     return ManifestWriter(partial(write_manifest, database, run, settings))
-
-
-@contextmanager
-def private_folder() -> Iterator[Path]:
-    """Yield a folder that only this user can enter (mode 0700), and remove it afterwards.
-
-    Raises:
-        BrokerError: there is nowhere to put one.
-
-    """
-    try:
-        folder = Path(tempfile.mkdtemp(prefix="nightlabel-"))
-    except OSError as error:
-        raise BrokerError(f"The private Redis needs a folder for its socket: {error}. Let TMPDIR name one.") from None
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

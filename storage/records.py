@@ -65,12 +65,8 @@ def shown(path: str) -> str:
 
 
 def storable(text: str) -> str:
-    """Return what a text column holds: no zero, and no half of a surrogate pair, as a decoder's message may.
-
-    Control characters, which would drive a terminal, are shown as what they are.
-    """
-    printable = text.encode(errors="backslashreplace").decode()
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in printable)
+    """Return what a text column holds: no zero, and no half of a surrogate pair, as a decoder's message may."""
+    return text.encode(errors="backslashreplace").decode().replace("\0", r"\x00")
 
 
 def mtime_ns_of(status: os.stat_result) -> int:

@@ -11,6 +11,7 @@ fp32 and bf16 share it: the precision is chosen when the model is loaded.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.errors import ModelError
+from common.settings import NO_CACHE
 from storage.records import Model, Preprocessing
 from worker.weights import sha256_of
 
@@ -82,6 +84,7 @@ def run_apart(command: str, cache_dir: Path, **arguments: Any) -> str:  # noqa: 
         ModelError: it failed; with its own last words.
 
     """
+    _make_folder(cache_dir)
     done = subprocess.run(  # noqa: S603 - our own interpreter and module
         # -P: a folder called `worker` in the current folder must not stand in for ours.
         [sys.executable, "-P", "-m", "worker.prepare", command],
@@ -138,14 +141,37 @@ def locked(path: Path) -> Iterator[None]:
         ModelError: the cache cannot be written to.
 
     """
+    _make_folder(path.parent)
     with ExitStack() as stack:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             lock = stack.enter_context(path.open("w"))
         except OSError as error:
-            raise ModelError(f"The cache cannot be written to: {error}. NIGHTLABEL_CACHE_DIR names another.") from None
+            raise _unwritable(error) from None
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder of the cache, before minutes go into what would lie there.
+
+    Raises:
+        ModelError: the cache cannot be written to.
+
+    """
+    if folder.is_relative_to(NO_CACHE):
+        raise ModelError(
+            "This user has no home folder to keep prepared models in: let NIGHTLABEL_CACHE_DIR name a folder."
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+    except OSError as error:
+        raise _unwritable(error) from None
+
+
+def _unwritable(error: OSError) -> ModelError:
+    return ModelError(f"The cache cannot be written to: {error}. NIGHTLABEL_CACHE_DIR names another.")
 
 
 def _write_catalogue(cache_dir: Path) -> None:

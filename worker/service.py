@@ -6,8 +6,10 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 from typing import TYPE_CHECKING
 
+from billiard import get_context
 from celery.platforms import EX_OK
 from celery.signals import celeryd_init, worker_process_init, worker_ready
 from celery.worker import state
@@ -23,6 +25,7 @@ from common.errors import (
     NightlabelError,
     WorkersError,
 )
+from common.private_folder import private_folder
 from storage.database import Database
 from storage.identity import identity_of
 from storage.runs import run_to_serve
@@ -171,6 +174,30 @@ def serve(settings: Settings) -> int:
 
     SIGTERM and Ctrl-C let the chunks in work end first, SIGQUIT if they do within `QUIT_S`.
     """
+    with private_folder() as folder:
+        # What Celery's processes leave where they are killed (`pymp-*`) goes with the folder.
+        tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
+        check_semaphores()
+        return _serve(settings)
+
+
+def check_semaphores() -> None:
+    """Refuse a machine on which no process pool can be made.
+
+    Raises:
+        WorkersError: there is no shared memory for semaphores.
+
+    """
+    try:
+        get_context().Lock()
+    except OSError as error:
+        raise WorkersError(
+            f"The worker's processes need semaphores, which Linux keeps in /dev/shm: {error.strerror}. Mount a tmpfs"
+            " there, mode 1777."
+        ) from None
+
+
+def _serve(settings: Settings) -> int:
     worker = make_worker_app(settings).Worker(
         hostname=f"nightlabel-{os.getpid()}@{host_name()}",
         concurrency=settings.worker_count,

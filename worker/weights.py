@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.errors import ModelError
-from common.settings import RANDOM_WEIGHTS
+from common.settings import NO_CACHE, RANDOM_WEIGHTS, cache_home
 
 if TYPE_CHECKING:
     from common.settings import Settings
@@ -37,8 +37,8 @@ def find_weights(entry: CatalogueEntry, settings: Settings) -> Path | None:
 
 def torch_cache_dir() -> Path:
     """Return the folder into which torchvision downloads weights; `torch.hub` documents the rule."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torch"
-    return Path(os.environ.get("TORCH_HOME") or cache).expanduser() / "hub" / "checkpoints"
+    named = os.environ.get("TORCH_HOME")
+    return (Path(os.path.expanduser(named)) if named else cache_home() / "torch") / "hub" / "checkpoints"
 
 
 def sha256_of(path: Path) -> str:
@@ -65,8 +65,10 @@ def what_to_do(entry: CatalogueEntry, settings: Settings) -> str:
         if settings.weights_dir
         else f"Let NIGHTLABEL_WEIGHTS_DIR name a folder with {entry.name}.pth (a state_dict)"
     )
+    there = torch_cache_dir()
+    known = f"copy it to {there}" if not there.is_relative_to(NO_CACHE) else "name it here with --weights"
     return (
         f"{here}; or name a file with --weights FILE; or let torchvision download {entry.weights_file} on a"
-        f" machine with internet access, and copy it to {torch_cache_dir()}. To only try things out:"
+        f" machine with internet access, and {known}. To only try things out:"
         f" --weights {RANDOM_WEIGHTS}"
     )

@@ -47,3 +47,21 @@ def test_a_parent_that_is_pid_1_keeps_its_children() -> None:
     done = subprocess.run(["unshare", "--pid", "--fork", sys.executable, "-c", _AS_PID_1], check=False)
 
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_that_comes_while_a_process_is_started_is_not_lost(sign: signal.Signals) -> None:
+    """In one of the hooks that Python calls when it forks, it would be printed and forgotten."""
+    program = (
+        "import os, signal, subprocess\n"
+        "from broker.process import interrupts_held_back\n"
+        f"signal.signal({sign:d}, signal.default_int_handler)\n"
+        f"os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), {sign:d}))\n"
+        "try:\n"
+        "    with interrupts_held_back():\n"
+        "        child = subprocess.Popen(['true'], preexec_fn=lambda: None)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted', child.wait())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("interrupted 0\n", "")
