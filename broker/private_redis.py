@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from functools import partial
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from broker.process import die_with_parent, interrupts_held_back
-from common.errors import BrokerError
+from common.errors import BrokerBusyError, BrokerError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -68,7 +69,8 @@ class PrivateRedis:
         """Start the server and wait until it listens. What an earlier one in this folder held is kept.
 
         Raises:
-            BrokerError: it ended, or did not listen in time.
+            BrokerBusyError: it ended, or did not listen in time.
+            BrokerError: there is none that could start.
 
         """
         if len(os.fsencode(self._socket)) > _SOCKET_PATH_BYTES:
@@ -90,21 +92,39 @@ class PrivateRedis:
             redis_server_path(),
             *(part for name, value in options.items() for part in (f"--{name}", value)),
         ]
-        with (self._folder / "redis.log").open("ab") as log, interrupts_held_back():
-            self._process = subprocess.Popen(  # noqa: S603 - our own command line
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C is ours to handle: the queue outlives the workers
-                preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509 - one system call, nothing that could wait for a lock
-            )
+        self._launch(command)
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._socket.exists():
             if not self.is_running() or time.monotonic() > deadline:
+                how = self._how_it_went()
                 self.stop()
-                raise BrokerError(f"The private redis-server did not start. It said: {self._last_words()}")
+                raise BrokerBusyError(f"The private redis-server, {command[0]}, {how}. It said: {self._last_words()}")
             time.sleep(0.01)
+
+    def _launch(self, command: list[str]) -> None:
+        try:
+            with (self._folder / "redis.log").open("ab") as log, interrupts_held_back():
+                self._process = subprocess.Popen(  # noqa: S603 - our own command line
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,  # Ctrl-C is ours to handle: the queue outlives the workers
+                    preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509 - one system call, nothing that could wait for a lock
+                )
+        except OSError as error:  # not a program of this machine, or a folder that is no more
+            raise BrokerError(
+                f"The private redis-server, {command[0]}, cannot be started: {error.strerror}. Install another one, or"
+                " name a Redis that runs: NIGHTLABEL_BROKER_URL=redis://localhost:6379/0"
+            ) from None
+
+    def _how_it_went(self) -> str:
+        status = self._process.poll() if self._process else None
+        if status is None:
+            return f"did not start within {START_TIMEOUT_S} s"
+        if status < 0:
+            return f"was ended by {signal.Signals(-status).name} while it started"
+        return f"did not start, and ended with status {status}"
 
     def stop(self) -> None:
         if self._process is None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: What `celery.app.control` calls the exchange over which all workers are asked, and the one of their answers.
 _PIDBOX = "celery.pidbox"
+#: And where workers tell that they live, for Flower. One that may not would keep what it could not tell, for ever.
+_HEARTBEAT = "celeryev/worker.heartbeat"
 _SCRIPT = "return redis.call('TIME')"
 #: The version that knows `ZRANGE … BYSCORE REV`, with which kombu finds what dead workers had taken.
 _OLDEST = "6.2"
@@ -31,25 +33,25 @@ _SOON_MS = 60_000
 
 @dataclass
 class _Refusals:
-    """What is not allowed, each once."""
+    """What is not allowed."""
 
     commands: list[str] = field(default_factory=list)
     keys: bool = False
-    channel: bool = False
+    channels: list[str] = field(default_factory=list)
 
-    def note(self, command: str, said: str) -> None:
+    def note(self, command: str, said: str, target: object = "") -> None:
         said = said.lower()
         if "to run" in said:
             self.commands.append(command.lower())
         elif "channel" in said:
-            self.channel = True
+            self.channels.append(str(target))
         else:
             self.keys = True
 
-    def sentence(self, prefix: str, channel: str) -> str:
-        parts = [f"the commands {', '.join(self.commands)}"] if self.commands else []
+    def sentence(self, prefix: str) -> str:
+        parts = [f"the commands {', '.join(dict.fromkeys(self.commands))}"] if self.commands else []
         parts += [f"the keys {prefix}*"] if self.keys else []
-        parts += [f"the channel {channel}"] if self.channel else []
+        parts += [f"the channels {', '.join(dict.fromkeys(self.channels))}"] if self.channels else []
         return "; ".join(parts)
 
 
@@ -62,13 +64,16 @@ def check_rights(app: Celery, channel: Any) -> str | None:  # noqa: ANN401 - kom
     """
     url = redact(app.conf.broker_url)
     prefix = channel.global_keyprefix
-    broadcast = f"{prefix}{channel.keyprefix_fanout}{_PIDBOX}"
+    fanout = f"{prefix}{channel.keyprefix_fanout}"
+    broadcast = f"{fanout}{_PIDBOX}"
     refusals = _Refusals()
     with Redis(connection_pool=channel.pool, single_connection_client=True) as client:
-        for command, *arguments in _commands(app, channel, broadcast):
+        for command, *arguments in _commands(app, channel):
             _try(client, url, refusals, command, *arguments)
+        for topic in (broadcast, f"{fanout}{_HEARTBEAT}"):
+            _try(client, url, refusals, "PUBLISH", topic, "")  # kombu leaves out what is empty
         _try_to_subscribe(client, broadcast, refusals)
-        missing = refusals.sentence(prefix, broadcast)
+        missing = refusals.sentence(prefix)
         if missing:
             raise BrokerError(
                 f"Redis at {url} does not allow this user {missing}."
@@ -83,7 +88,7 @@ def _try(client: Any, url: str, refusals: _Refusals, command: str, *arguments: o
     except ResponseError as error:
         said = str(error)
         if isinstance(error, NoPermissionError) or "NOPERM" in said:  # of EXEC, within another error
-            refusals.note(command, said)
+            refusals.note(command, said, arguments[0] if arguments else "")
             return
         if "syntax error" in said or "unknown command" in said:
             raise BrokerError(
@@ -94,7 +99,7 @@ def _try(client: Any, url: str, refusals: _Refusals, command: str, *arguments: o
             raise trouble(url, error) from error
 
 
-def _commands(app: Celery, channel: Any, broadcast: str) -> Iterator[tuple[object, ...]]:  # noqa: ANN401 - kombu's
+def _commands(app: Celery, channel: Any) -> Iterator[tuple[object, ...]]:  # noqa: ANN401 - kombu's
     """Yield everything that is ever sent, on keys of this check's own; and look whether our keys are ours."""
     prefix = channel.global_keyprefix
     mine = f"{prefix}check-{uuid.uuid4().hex}"
@@ -125,7 +130,6 @@ def _commands(app: Celery, channel: Any, broadcast: str) -> Iterator[tuple[objec
     yield "ZRANGE", f"{prefix}{channel.unacked_index_key}", 0, 0, "BYSCORE", "REV", "LIMIT", 0, 1
     yield "GET", f"{prefix}{channel.unacked_mutex_key}"
     yield "SMEMBERS", f"{prefix}{channel.keyprefix_queue % _PIDBOX}"
-    yield "PUBLISH", broadcast, ""  # kombu leaves out what is empty
 
 
 def _try_to_subscribe(client: Any, broadcast: str, refusals: _Refusals) -> None:  # noqa: ANN401 - redis-py's
@@ -135,7 +139,7 @@ def _try_to_subscribe(client: Any, broadcast: str, refusals: _Refusals) -> None:
                 ask(broadcast)
                 subscription.get_message(timeout=_SUBSCRIBE_S)
             except NoPermissionError as error:
-                refusals.note(command, str(error))
+                refusals.note(command, str(error), broadcast)
 
 
 def _warning(client: Any, url: str) -> str | None:  # noqa: ANN401 - redis-py's

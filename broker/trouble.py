@@ -71,7 +71,9 @@ def passes(error: BaseException) -> bool:
     cause = causes[0]
     if isinstance(cause, redis.ResponseError):
         return isinstance(cause, _PASSING) or str(cause).startswith(_PASSING_CODES)
-    return isinstance(cause, redis.ConnectionError | redis.TimeoutError | OSError)
+    return isinstance(
+        cause, redis.ConnectionError | redis.TimeoutError | OSError | BatchPublishError | OperationalError
+    )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -17,8 +17,9 @@ import pytest
 import broker.private_redis
 from broker.app import make_app
 from broker.private_redis import PrivateRedis, redis_server_path
-from broker.queue import queued_ids
+from broker.queue import check_broker, queued_ids
 from common.errors import BrokerError
+from common.settings import load_settings
 from tests.command import wait_until
 from tests.unit.broker.queues import put, raw, settings_for
 
@@ -114,7 +115,46 @@ def test_one_that_ends_at_once_says_what_redis_said(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_on_path(tmp_path, "echo 'Bad directive' >&2; exit 1", monkeypatch)
-    with pytest.raises(BrokerError, match=r"did not start\. It said: Bad directive"):
+    with pytest.raises(BrokerError, match=r"ended with status 1\. It said: Bad directive"):
+        PrivateRedis(folder).start()
+
+
+@pytest.mark.parametrize("content", [b"\x7fELF of another machine", b"#!/no/such/shell\n", b"\0"])
+def test_one_that_is_no_program_of_this_machine_is_named(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    own = put_on_path(tmp_path, "", monkeypatch)
+    own.write_bytes(content)
+    with pytest.raises(BrokerError, match=f"{own}, cannot be started"):
+        PrivateRedis(folder).start()
+
+
+def test_one_that_is_killed_while_it_starts_is_said_to_have_been(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_on_path(tmp_path, "kill -9 $$", monkeypatch)
+    with pytest.raises(BrokerError, match="was ended by SIGKILL while it started"):
+        PrivateRedis(folder).start()
+
+
+def test_one_that_is_too_old_says_what_it_does_not_know(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_on_path(tmp_path, f"exec {redis_server_path()} \"$@\" --rename-command EVALSHA ''", monkeypatch)
+    with PrivateRedis(folder) as server, pytest.raises(BrokerError, match="does not know EVALSHA"):
+        check_broker(make_app(load_settings(broker_url=server.url), "of no database"))
+
+
+def test_a_folder_with_too_long_a_path_for_a_socket_is_named(folder: Path) -> None:
+    long = folder / ("x" * 90)
+    long.mkdir()
+    with pytest.raises(BrokerError, match="Let TMPDIR name a shorter one"):
+        PrivateRedis(long).start()
+
+
+def test_a_folder_that_is_no_more_is_said_in_a_sentence(folder: Path) -> None:
+    folder.rmdir()
+    with pytest.raises(BrokerError, match="cannot be started: No such file"):
         PrivateRedis(folder).start()
 
 
