@@ -244,7 +244,7 @@ class Follower:
         if not state.chunks_in_work and self._is_other_work_done():
             self._stall.forget()  # the workers are not stalled: this run's chunks wait behind another run's
             return
-        what = f"Nothing was labelled for {self._stall.limit_s:.0f} s, though {state.chunks_published:,} chunks wait"
+        what = f"Nothing was labelled for {self._stall.lasted_s:.0f} s, though {state.chunks_published:,} chunks wait"
         if self.workers is None:
             self._display.note(f"{what}. Does a worker run? `nightlabel status` tells.")
         elif times <= MAX_STALLS:

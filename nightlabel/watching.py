@@ -56,7 +56,11 @@ class QuietWatch:
 
 
 class StallWatch:
-    """Tells when no image got its outcome for `limit_s` seconds, though there was work for the workers."""
+    """Tells when no image got its outcome for `limit_s` seconds, though there was work for the workers.
+
+    Each time that it goes on, it is given twice as long as before: on a busy machine, workers that were started again
+    need longer for their first chunk than those that are warm.
+    """
 
     def __init__(self, limit_s: float) -> None:
         self.limit_s = limit_s
@@ -65,14 +69,19 @@ class StallWatch:
         self._times = 0
 
     def times_stalled(self, progress: Progress) -> int:
-        """Return 1 when that has happened, 2 when it goes on as long again, …; in between, and else, 0."""
+        """Return 1 when that has happened, 2 when it goes on twice as long again, …; in between, and else, 0."""
         now = time.monotonic()
         if progress.labelled != self._labelled or not progress.chunks_published:
             self._labelled, self._times, self._since = progress.labelled, 0, now
-        if now - self._since < self.limit_s:
+        if now - self._since < self.limit_s * 2**self._times:
             return 0
         self._times, self._since = self._times + 1, now
         return self._times
+
+    @property
+    def lasted_s(self) -> float:
+        """Seconds that the newest stall has lasted when it was told."""
+        return self.limit_s * 2 ** max(0, self._times - 1)
 
     def restart(self) -> None:
         """Count from now: what has passed was not the workers' fault."""

@@ -169,12 +169,13 @@ def test_a_run_whose_workers_never_come_up_starts_them_again_and_then_gives_up(
 
 
 def test_a_run_whose_workers_hang_starts_them_again_and_ends_well(farm: Farm, archive: Callable[[int], Path]) -> None:
+    """Those that are started again may take longer than a stall for their first chunk: they are given ever longer."""
     run = farm.nightlabel.start("run", archive(200), NIGHTLABEL_STALL_S="5", NIGHTLABEL_TIME_LIMIT_S="3")
     farm.wait_for(20)
     (main,) = [one for one in psutil.Process(run.pid).children() if "worker" in one.cmdline()]
     for process in [main, *main.children()]:
         process.suspend()
-    errors = wait_for_end(run, 120)
+    errors = wait_for_end(run, 250)
 
     assert "starting the workers again" in errors
     farm.assert_whole(200)
@@ -191,7 +192,7 @@ def test_a_run_whose_workers_hang_in_a_transaction_starts_them_again_and_ends_we
     wait_until(lambda: not farm.faults_left() or None)
     (main,) = [one for one in psutil.Process(run.pid).children() if "worker" in one.cmdline()]
     main.suspend()
-    errors = wait_for_end(run, 120)
+    errors = wait_for_end(run, 250)
 
     assert "starting the workers again" in errors
     farm.assert_whole(200)

@@ -40,9 +40,23 @@ def labelled(ok: int, failed: int = 0) -> Progress:
 def test_workers_that_get_nothing_done_have_stalled_again_and_again() -> None:
     watch = StallWatch(limit_s=0.05)
     assert watch.times_stalled(PUBLISHED) == 0
-    for times in (1, 2):
-        time.sleep(0.06)
+    for times in (1, 2):  # the second one lasts twice as long
+        time.sleep(0.06 * times)
         assert [watch.times_stalled(PUBLISHED), watch.times_stalled(PUBLISHED)] == [times, 0]
+
+
+def test_each_stall_is_waited_for_twice_as_long_as_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take longer than one for its workers' start, which must not be a verdict on them."""
+    now = [0.0]
+    monkeypatch.setattr(nightlabel.watching.time, "monotonic", lambda: now[0])
+    watch = StallWatch(limit_s=5)
+    told = []
+    for second in range(100):
+        now[0] = second
+        if watch.times_stalled(PUBLISHED):
+            told.append((second, watch.lasted_s))
+
+    assert told == [(5, 5), (15, 10), (35, 20), (75, 40)]
 
 
 def test_every_outcome_begins_the_count_anew() -> None:
