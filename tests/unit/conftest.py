@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from broker.app import make_app
-from tests.unit.broker.queues import settings_for
+from tests.unit.broker.queues import IDENTITY, settings_for
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -18,4 +18,4 @@ if TYPE_CHECKING:
 @pytest.fixture
 def app(redis: PrivateRedis) -> Celery:
     """The Celery app, on the test's own Redis."""
-    return make_app(settings_for(redis))
+    return make_app(settings_for(redis), IDENTITY)

@@ -21,7 +21,7 @@ from broker.queue import check_broker, queued_ids
 from common.errors import BrokerError
 from common.settings import load_settings
 from tests.command import wait_until
-from tests.unit.broker.queues import put, raw, settings_for
+from tests.unit.broker.queues import IDENTITY, ids, put, raw, settings_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,11 +83,11 @@ def test_it_ends_with_its_block(folder: Path) -> None:
 
 
 def test_it_keeps_its_messages_when_it_is_killed_and_started_again(server: PrivateRedis) -> None:
-    app = make_app(settings_for(server))
+    app = make_app(settings_for(server), IDENTITY)
     put(app, 1, 2)
     kill(server)
     server.start()
-    assert queued_ids(app) == {"chunk-1.1", "chunk-2.1"}
+    assert queued_ids(app) == ids("1.1", "2.1")
 
 
 def test_it_dies_with_its_parent_however_that_ends(folder: Path) -> None:

@@ -27,6 +27,7 @@ def labelling() -> Situation:
         state="labelling",
         created_at=NOW,
         follower="nas:17",
+        follower_process="another boot/pid:[1]/17/0.50",
         followed_at=NOW - timedelta(seconds=2),
         skipped=0,
         ignored=0,

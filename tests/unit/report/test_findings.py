@@ -209,12 +209,12 @@ def test_failures_that_are_tried_again_are_a_share_of_all_that_have_an_outcome(f
     refs = photos(20)
     add(file, run, refs, chunk_size=10)
     first, second = take(file, run)
-    label(file, run, first, failing={image.path for image in first.images})
+    label(file, first, failing={image.path for image in first.images})
     doubt_failures(file, run.id)
     add(file, run, refs[:10], chunk_size=10)
     assert night_figures(file, run).progress.labelled == 0
     assert failed_share(file, run) == "100 % of the images failed, most often as `damaged`."
-    label(file, run, second)
+    label(file, second)
     assert failed_share(file, run) == "50 % of the images failed, most often as `damaged`."
 
 

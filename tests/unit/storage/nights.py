@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, text
 
+from storage.claims import claim, members_of
+from storage.identity import identity_of
 from storage.manifest import add_images, take_waiting
-from storage.outcomes import claim, store
+from storage.outcomes import Stored, store
 from storage.records import ImageRef, Model, Outcome, Preprocessing, WorkerSample
 from storage.runs import open_run
 from storage.tables import images
@@ -16,10 +18,10 @@ from storage.tables import images
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from storage.claims import Claim
     from storage.database import Database
     from storage.manifest import Added
-    from storage.outcomes import Claim
-    from storage.records import Chunk, Run
+    from storage.records import Chunk, ChunkImage, Run
 
 MODEL = Model(
     architecture="resnet18",
@@ -73,15 +75,21 @@ def published_chunk(database: Database, run: Run, count: int = 3) -> Chunk:
 
 
 def begin(database: Database, chunk: Chunk, worker: str = "host-1/1") -> Claim:
-    claimed = claim(database, chunk.id, chunk.attempt, worker)
+    claimed = claim(database, identity_of(database), chunk.id, chunk.attempt, worker)
     assert claimed
     return claimed
 
 
-def label(database: Database, run: Run, chunk: Chunk, *, failing: Collection[str] = (), kind: str = "damaged") -> bool:
+def members(database: Database, chunk: Chunk) -> tuple[ChunkImage, ...]:
+    """Return the chunk's images, as the manifest has them."""
+    with database.read() as connection:
+        return members_of(connection, chunk.id)
+
+
+def label(database: Database, chunk: Chunk, *, failing: Collection[str] = (), kind: str = "damaged") -> bool:
     """Do a worker's work on a chunk, in which the images of these paths fail."""
     claimed = begin(database, chunk)
-    ids = [image.image_id for image in chunk.images]
+    ids = [image.image_id for image in claimed.images]
     versions = {}
     with database.read() as connection:
         for row in connection.execute(select(images).where(images.c.id.in_(ids))):
@@ -90,15 +98,15 @@ def label(database: Database, run: Run, chunk: Chunk, *, failing: Collection[str
         failure(image.image_id, kind, **versions[image.image_id])
         if image.path in failing
         else success(image.image_id, **versions[image.image_id])
-        for image in chunk.images
+        for image in claimed.images
     ]
-    return store(database, run, claimed, results, sample())
+    return store(database, claimed, results, sample()) is Stored.DONE
 
 
 def label_all(database: Database, run: Run, *, failing: Collection[str] = ()) -> None:
     """Label all that waits."""
     for chunk in take(database, run):
-        assert label(database, run, chunk, failing=failing)
+        assert label(database, chunk, failing=failing)
 
 
 def success(image_id: int, **given: Any) -> Outcome:
@@ -122,7 +130,13 @@ def failure(image_id: int, kind: str = "damaged", **given: Any) -> Outcome:
 def sample(name: str = "host-1/1", *, rss_bytes: int = 200_000_000, peak_rss_bytes: int = 250_000_000) -> WorkerSample:
     started = datetime(2025, 1, 1, 22, tzinfo=UTC)
     return WorkerSample(
-        name=name, host="host", pid=1, started_at=started, rss_bytes=rss_bytes, peak_rss_bytes=peak_rss_bytes
+        name=name,
+        host="host",
+        pid=1,
+        process="boot/pid:[1]/1/0.00",
+        started_at=started,
+        rss_bytes=rss_bytes,
+        peak_rss_bytes=peak_rss_bytes,
     )
 
 

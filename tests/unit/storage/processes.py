@@ -33,12 +33,13 @@ def at_once(target: Callable[..., None], calls: Sequence[tuple[Any, ...]]) -> li
 
 
 @contextmanager
-def beside(target: Callable[..., None], *arguments: Any) -> Iterator[None]:
-    """Let a process call `target` for as long as the block lasts; then kill it."""
+def beside(target: Callable[..., None], *arguments: Any) -> Iterator[int]:
+    """Let a process call `target` for as long as the block lasts; then kill it. Yield its number."""
     process = _warm.Process(target=target, args=arguments, daemon=True)
     process.start()
     try:
-        yield
+        assert process.pid
+        yield process.pid
     finally:
         process.kill()
         process.join()

@@ -27,7 +27,7 @@ from storage.figures import (
     worker_samples,
 )
 from storage.manifest import PublishedChunk, take_back
-from storage.outcomes import doubt_failures, store
+from storage.outcomes import Stored, doubt_failures, store
 from storage.records import Copies, FailureCount, Pace, ProcessSample
 from storage.tables import chunks, outcomes
 from tests.unit.storage.nights import (
@@ -38,6 +38,7 @@ from tests.unit.storage.nights import (
     failure,
     label,
     label_all,
+    members,
     photos,
     published_chunk,
     sample,
@@ -110,11 +111,12 @@ def test_copies_are_the_files_of_one_run(database: Database, run: Run) -> None:
     assert list(copies(database, run.id)) == [Copies("a" * 32, 2, 700)]
 
 
-def test_failures_are_counted_by_kind_the_most_frequent_first(database: Database, run: Run) -> None:
+def test_failures_are_counted_by_kind_the_most_frequent_first(database: Database) -> None:
     kinds = ["vanished", "damaged", "damaged", "truncated", "truncated"]
-    (chunk, *_) = take(database, run)
-    results = [failure(image.image_id, kind) for image, kind in zip(chunk.images, kinds, strict=False)]
-    store(database, run, begin(database, chunk), results, sample())
+    run = begin_run(database)
+    chunk = published_chunk(database, run, len(kinds))
+    results = [failure(image.image_id, kind) for image, kind in zip(members(database, chunk), kinds, strict=True)]
+    store(database, begin(database, chunk), results, sample())
     assert failures_by_kind(database, run.id) == [
         FailureCount(kind="damaged", images=2, example="/photos/00001.jpg"),
         FailureCount(kind="truncated", images=2, example="/photos/00003.jpg"),
@@ -143,7 +145,7 @@ def test_only_finished_chunks_have_a_timing(database: Database) -> None:
     run = begin_run(database)
     add(database, run, photos(4), chunk_size=2)
     first, second = take(database, run)
-    label(database, run, first)
+    label(database, first)
     begin(database, second)
     (timing,) = chunk_times(database, run.id)
     assert (timing.images, timing.worker) == (2, "host-1/1")
@@ -155,21 +157,22 @@ def test_a_chunk_that_its_worker_stored_after_it_was_given_up_still_has_a_start(
     chunk = published_chunk(database, run)
     slow = begin(database, chunk)
     take_back(database, [PublishedChunk(chunk.id, chunk.attempt)])
-    assert store(database, run, slow, [success(image.image_id) for image in chunk.images], sample())
+    results = [success(image.image_id) for image in slow.images]
+    assert store(database, slow, results, sample()) is Stored.DONE
     (timing,) = chunk_times(database, run.id)
     assert timing.started_at is not None
 
 
 def test_workers_that_left_no_sample_are_left_out(database: Database) -> None:
     run = begin_run(database)
-    label(database, run, published_chunk(database, run))
+    label(database, published_chunk(database, run))
     (found,) = worker_samples(database, ["host-1/1", "host-9/1"])
     assert replace(found, seen_at=None) == sample()
 
 
 def test_workers_are_recent_by_when_they_last_stored_a_chunk(database: Database) -> None:
     run = begin_run(database)
-    label(database, run, published_chunk(database, run))
+    label(database, published_chunk(database, run))
     now = datetime.now(UTC)
     (found,) = recent_workers(database, now - timedelta(minutes=1))
     assert found.seen_at
@@ -182,10 +185,10 @@ def test_the_pace_is_what_was_labelled_lately_and_when_it_last_moved(database: D
     now = datetime.now(UTC)
     assert pace(database, run.id, now) == Pace(newest_at=None, images=0)
     chunk = published_chunk(database, run)
-    label(database, run, chunk)
+    label(database, chunk)
 
     lately = pace(database, run.id, now - timedelta(minutes=1))
-    assert lately.images == len(chunk.images)
+    assert lately.images == chunk.images
     assert lately.newest_at
     assert abs(lately.newest_at - now) < timedelta(minutes=1)
     assert pace(database, run.id, now + timedelta(minutes=1)).images == 0
@@ -195,9 +198,9 @@ def test_the_means_of_the_stages_are_over_the_images_that_were_measured(database
     run = begin_run(database)
     add(database, run, photos(3))
     (chunk,) = take(database, run)
-    one, two, three = (image.image_id for image in chunk.images)
+    one, two, three = (image.image_id for image in members(database, chunk))
     results = [success(one, decode_ms=2, read_ms=1), success(two, decode_ms=4, read_ms=3), failure(three, "vanished")]
-    store(database, run, begin(database, chunk, "host-1/1"), results, sample("host-1/1"))
+    store(database, begin(database, chunk, "host-1/1"), results, sample("host-1/1"))
     means = mean_stages(database, run.id)
     assert (means["read"], means["decode"]) == (2, 3)
 
@@ -212,7 +215,8 @@ def test_samples_of_processes_come_by_process_the_oldest_first(database: Databas
         for name in ("host-1/2", "host-1/1")
     ]
     claimed = begin(database, chunk)
-    assert store(database, run, claimed, [success(image.image_id) for image in chunk.images], sample(), history)
+    results = [success(image.image_id) for image in claimed.images]
+    assert store(database, claimed, results, sample(), history) is Stored.DONE
     found = list(
         process_samples(
             database, ["host-1/1", "host-1/2"], EVENING + timedelta(seconds=1), EVENING + timedelta(seconds=3)
@@ -236,9 +240,9 @@ def test_the_surest_and_the_least_sure_images_are_found(database: Database) -> N
     (chunk,) = take(database, run)
     results = [
         success(image.image_id, labels=((f"label {score}", score),))
-        for image, score in zip(chunk.images, (0.3, 0.9, 0.1, 0.5), strict=True)
+        for image, score in zip(members(database, chunk), (0.3, 0.9, 0.1, 0.5), strict=True)
     ]
-    store(database, run, begin(database, chunk), results, sample())
+    store(database, begin(database, chunk), results, sample())
     assert [one.score for one in surest_images(database, run, 2)] == [0.9, 0.5]
     assert [one.path for one in surest_images(database, run, 1, least=True)] == ["/photos/00002.jpg"]
 
@@ -250,9 +254,9 @@ def test_files_of_the_same_bytes_are_named_whether_they_have_labels_or_not(datab
     same = {"size": 1000, "mtime_ns": 1, "content": "c" * 32}
     results = [
         failure(image.image_id, "damaged", **same) if number % 2 else success(image.image_id, **same)
-        for number, image in enumerate(chunk.images)
+        for number, image in enumerate(members(database, chunk))
     ]
-    store(database, run, begin(database, chunk), results, sample())
+    store(database, begin(database, chunk), results, sample())
     doubt_failures(database, run.id)
 
     assert paths_with_content(database, run, "c" * 32, 3) == [f"/photos/0000{number}.jpg" for number in range(3)]
@@ -262,8 +266,8 @@ def test_files_of_the_same_bytes_are_named_whether_they_have_labels_or_not(datab
 def test_copies_of_files_that_were_doubted_have_a_size(database: Database) -> None:
     run = begin_run(database)
     chunk = published_chunk(database, run)
-    results = [failure(image.image_id, "empty", size=0, mtime_ns=1, content="e" * 32) for image in chunk.images]
-    store(database, run, begin(database, chunk), results, sample())
+    results = [failure(image.image_id, "empty", size=0, mtime_ns=1, content="e" * 32) for image in members(database, chunk)]
+    store(database, begin(database, chunk), results, sample())
     doubt_failures(database, run.id)
 
     assert list(copies(database, run.id)) == [Copies("e" * 32, 3, 0)]
@@ -276,9 +280,9 @@ def test_two_models_disagree_where_their_best_labels_differ(database: Database) 
         (chunk,) = take(database, run)
         results = [
             success(image.image_id, labels=((label, 0.5 + number / 10),))
-            for number, (image, label) in enumerate(zip(chunk.images, labels, strict=True))
+            for number, (image, label) in enumerate(zip(members(database, chunk), labels, strict=True))
         ]
-        store(database, run, begin(database, chunk), results, sample())
+        store(database, begin(database, chunk), results, sample())
     found = disagreement(database, first, second, 1)
     assert (found.images, found.different, found.share) == (4, 2, 0.5)
     assert found.examples == (("/photos/00003.jpg", "b", "a"),)
@@ -288,7 +292,7 @@ def test_what_failed_has_an_id_and_a_path(database: Database, run: Run) -> None:
     (chunk,) = take(database, run)[:1]
     results = [
         failure(image.image_id, "damaged") if number % 2 else success(image.image_id)
-        for number, image in enumerate(chunk.images)
+        for number, image in enumerate(members(database, chunk))
     ]
-    store(database, run, begin(database, chunk), results, sample())
-    assert sorted(failed_images(database, run.id)) == list(chunk.images[1::2])
+    store(database, begin(database, chunk), results, sample())
+    assert sorted(failed_images(database, run.id)) == list(members(database, chunk)[1::2])

@@ -145,7 +145,7 @@ def test_an_image_that_changed_is_not_taken_for_labelled_when_its_new_chunk_is_b
     label_all(database, run)
     add(database, run, photos(1, size=2000))
     (chunk,) = take(database, run)
-    assert stored_images(database, run, chunk.id) == set()
+    assert stored_images(database, begin(database, chunk)) == {}
 
 
 def test_an_image_that_changes_while_it_waits_has_its_newest_version_in_the_database(database: Database) -> None:
@@ -160,7 +160,7 @@ def test_a_name_that_is_not_utf8_reaches_the_worker_byte_by_byte(database: Datab
     run = begin_run(database)
     add(database, run, [ImageRef(NOT_UTF8, 1, 1)])
     (chunk,) = take(database, run)
-    assert [os.fsencode(image.path) for image in chunk.images] == [b"/photos/gr\xfc\xdfe.jpg"]
+    assert [os.fsencode(image.path) for image in begin(database, chunk).images] == [b"/photos/gr\xfc\xdfe.jpg"]
 
 
 def test_a_name_that_is_not_utf8_is_readable_in_the_database(database: Database) -> None:
@@ -178,7 +178,7 @@ def test_two_names_that_look_alike_in_the_database_are_two_images(database: Data
     run = begin_run(database)
     twin = "/photos/gr\\xfc\\xdfe.jpg"  # a backslash, an x, …: an odd name, but a name
     add(database, run, [ImageRef(NOT_UTF8, 1, 1), ImageRef(twin, 2, 2)])
-    assert {image.path for chunk in take(database, run) for image in chunk.images} == {NOT_UTF8, twin}
+    assert {image.path for chunk in take(database, run) for image in begin(database, chunk).images} == {NOT_UTF8, twin}
 
 
 ODD_NAMES = [
@@ -193,7 +193,7 @@ ODD_NAMES = [
 def test_a_name_comes_back_as_it_was_given(database: Database) -> None:
     run = begin_run(database)
     add(database, run, [ImageRef(path, 1, 2**63 - 1) for path in ODD_NAMES])
-    assert [image.path for chunk in take(database, run) for image in chunk.images] == ODD_NAMES
+    assert [image.path for chunk in take(database, run) for image in begin(database, chunk).images] == ODD_NAMES
 
 
 def test_nothing_of_a_batch_that_fails_is_added(database: Database) -> None:
@@ -230,8 +230,9 @@ def test_failed_images_are_those_of_the_kinds_that_were_asked_for(database: Data
     add(database, run, [*photos(1), ImageRef(NOT_UTF8, 5, 6)])
     (chunk,) = take(database, run)
     kinds = {NOT_UTF8: "vanished"}
-    results = [failure(image.image_id, kinds.get(image.path, "damaged")) for image in chunk.images]
-    store(database, run, begin(database, chunk), results, sample())
+    claimed = begin(database, chunk)
+    results = [failure(image.image_id, kinds.get(image.path, "damaged")) for image in claimed.images]
+    store(database, claimed, results, sample())
     assert list(failed_images(database, run.id, ["vanished", "poison"])) == [[ImageRef(NOT_UTF8, 5, 6)]]
 
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event
 
+from storage.claims import claim
 from storage.database import Database
-from storage.outcomes import claim, store
-from storage.runs import get_run, progress
+from storage.identity import identity_of
+from storage.outcomes import Stored, store
+from storage.runs import progress
 from tests.unit.storage.nights import (
     add,
     ask,
@@ -39,31 +41,25 @@ def url_of(database: Database) -> str:
     return database.url.render_as_string(hide_password=False)
 
 
-def store_one_chunk(url: str, run_id: int, chunk: Chunk) -> None:
+def store_one_chunk(url: str, chunk: Chunk) -> None:
     """Claim and store one chunk; say with the exit status whether it was this process that stored it."""
     database = Database(url)
-    run = get_run(database, run_id)
-    claimed = claim(database, chunk.id, chunk.attempt, str(os.getpid()))
-    assert run
+    claimed = claim(database, identity_of(database), chunk.id, chunk.attempt, str(os.getpid()))
     stored = claimed and store(
-        database, run, claimed, [success(image.image_id) for image in chunk.images], sample(str(os.getpid()))
+        database, claimed, [success(image.image_id) for image in claimed.images], sample(str(os.getpid()))
     )
-    os._exit(STORED if stored else REFUSED)
+    os._exit(STORED if stored is Stored.DONE else REFUSED)
 
 
-def store_many_chunks(url: str, run_id: int, chunks: list[Chunk]) -> None:
+def store_many_chunks(url: str, chunks: list[Chunk]) -> None:
     database = Database(url)
-    run = get_run(database, run_id)
-    assert run
     for chunk in chunks:
-        assert label(database, run, chunk)
+        assert label(database, chunk)
 
 
-def be_killed(url: str, run_id: int, chunk: Chunk, instant: str) -> None:
+def be_killed(url: str, chunk: Chunk, instant: str) -> None:
     """Store a chunk, and end by SIGKILL inside the transaction."""
     database = Database(url)
-    run = get_run(database, run_id)
-    assert run
     claimed = begin(database, chunk)
 
     def kill(*_: Any) -> None:
@@ -77,14 +73,14 @@ def be_killed(url: str, run_id: int, chunk: Chunk, instant: str) -> None:
         event.listen(database._engine, "commit", kill)
     else:
         event.listen(database._engine, "before_cursor_execute", kill_when_marking_done)
-    store(database, run, claimed, [success(image.image_id) for image in chunk.images], sample())
+    store(database, claimed, [success(image.image_id) for image in claimed.images], sample())
 
 
 @pytest.mark.parametrize("instant", [AFTER_THE_OUTCOMES, BEFORE_THE_COMMIT])
 def test_a_process_killed_inside_the_transaction_leaves_no_partial_chunk(database: Database, instant: str) -> None:
     run = begin_run(database)
     chunk = published_chunk(database, run, 64)
-    assert at_once(be_killed, [(url_of(database), run.id, chunk, instant)]) == [-signal.SIGKILL]
+    assert at_once(be_killed, [(url_of(database), chunk, instant)]) == [-signal.SIGKILL]
     counts = "(select count(*) from outcomes), (select count(*) from workers), (select count(done_at) from chunks)"
     assert ask(database, f"select {counts}") == [(0, 0, 0)]
 
@@ -92,15 +88,15 @@ def test_a_process_killed_inside_the_transaction_leaves_no_partial_chunk(databas
 def test_a_chunk_whose_worker_was_killed_is_stored_by_the_next(database: Database) -> None:
     run = begin_run(database)
     chunk = published_chunk(database, run, 64)
-    at_once(be_killed, [(url_of(database), run.id, chunk, BEFORE_THE_COMMIT)])
-    assert label(database, run, chunk)
+    at_once(be_killed, [(url_of(database), chunk, BEFORE_THE_COMMIT)])
+    assert label(database, chunk)
     assert ask(database, "select starts, ok from chunks") == [(2, 64)]
 
 
 def test_of_processes_that_store_one_chunk_at_once_one_does(database: Database) -> None:
     run = begin_run(database)
     chunk = published_chunk(database, run, 64)
-    statuses = at_once(store_one_chunk, [(url_of(database), run.id, chunk)] * 4)
+    statuses = at_once(store_one_chunk, [(url_of(database), chunk)] * 4)
     assert sorted(map(str, statuses)) == [str(STORED), *[str(REFUSED)] * 3]
     assert ask(database, "select count(*), count(distinct worker) from outcomes") == [(64, 1)]
 
@@ -110,7 +106,7 @@ def test_processes_that_store_their_own_chunks_at_once_never_meet_a_lock(databas
     for first in range(0, 1600, 800):
         add(database, run, photos(800, first=first), chunk_size=16)
     chunks = take(database, run)
-    shares = [(url_of(database), run.id, chunks[number::4]) for number in range(4)]
+    shares = [(url_of(database), chunks[number::4]) for number in range(4)]
     assert at_once(store_many_chunks, shares) == [os.EX_OK] * 4
     state = progress(database, run.id)
     assert (state.ok, state.chunks_done, state.missing) == (1600, 100, 0)

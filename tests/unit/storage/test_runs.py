@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from storage.claims import claim
+from storage.following import Follower, follow
+from storage.identity import identity_of
+from storage.manifest import Added
+from storage.outcomes import Stored, store
 from storage.records import Progress
 from storage.runs import (
     begin_scan,
-    follow,
+    cancel,
     get_run,
     mark_scanned,
     newest_run,
@@ -31,6 +36,8 @@ from tests.unit.storage.nights import (
     number,
     photos,
     published_chunk,
+    sample,
+    success,
     take,
 )
 
@@ -193,7 +200,7 @@ def test_workers_serve_the_run_that_is_followed_else_the_newest(database: Databa
     """An older run may be taken up again beside a newer one that was interrupted for good."""
     second = begin_run(database, root="/second")
     unfollowed = run_to_serve(database)
-    follow(database, run.id, "nas:1", patience=timedelta(0))
+    follow(database, run.id, Follower("nas:1", "boot/pid:[1]/1/0.50"), patience=timedelta(0), is_running=lambda _: None)
     followed = run_to_serve(database)
     assert (unfollowed and unfollowed.id, followed and followed.id) == (second.id, run.id)
 
@@ -209,7 +216,7 @@ def test_a_run_without_images_has_made_no_progress(database: Database, run: Run)
 def test_progress_counts_images_and_chunks_by_what_became_of_them(database: Database, run: Run) -> None:
     add(database, run, photos(10), chunk_size=2)
     done, begun, begun_again, _queued = take(database, run, limit=4)  # and the fifth waits
-    label(database, run, done, failing={"/photos/00001.jpg"})
+    label(database, done, failing={"/photos/00001.jpg"})
     begin(database, begun)
     for _ in range(3):
         begin(database, begun_again)
@@ -226,3 +233,84 @@ def test_progress_counts_images_and_chunks_by_what_became_of_them(database: Data
     )
     assert progress(database, run.id) == counted
     assert (counted.labelled, counted.missing) == (2, 8)
+
+
+def test_a_run_is_the_same_in_whatever_order_its_archives_and_patterns_are_named(database: Database) -> None:
+    filters = {"include": ["*.jpg", "*.png"], "exclude": ["b", "a"]}
+    first, _ = open_run(database, MODEL, engine="openvino", roots=["/b", "/a"], filters=filters)
+    turned = {name: patterns[::-1] for name, patterns in reversed(filters.items())}
+    again, is_new = open_run(database, MODEL, engine="openvino", roots=["/a", "/b"], filters=turned)
+    assert (again.id, again.roots, is_new) == (first.id, ("/b", "/a"), False)
+
+
+def test_what_is_included_here_and_excluded_there_is_another_run(database: Database, run: Run) -> None:
+    turned = {"include": [], "exclude": ["*.jpg"]}
+    _, is_new = open_run(database, MODEL, engine="openvino", roots=list(run.roots), filters=turned)
+    assert is_new
+
+
+def test_a_cancelled_runs_chunks_are_claimed_no_more(database: Database, run: Run) -> None:
+    chunk = published_chunk(database, run)
+    cancel(database, run.id)
+    assert claim(database, identity_of(database), chunk.id, chunk.attempt, "host-1/1") is None
+    assert number(database, "select starts from chunks") == 0
+
+
+def test_a_cancelled_run_keeps_what_it_labelled_and_what_a_worker_has_in_hand(database: Database, run: Run) -> None:
+    add(database, run, photos(6), chunk_size=2)
+    done, begun, _ = take(database, run)
+    label(database, done)
+    claimed = begin(database, begun)
+    cancel(database, run.id)
+    assert store(database, claimed, [success(image.image_id) for image in claimed.images], sample()) is Stored.DONE
+    assert progress(database, run.id).ok == 4
+
+
+def test_the_images_of_a_cancelled_run_are_free_for_the_next(database: Database, run: Run) -> None:
+    add(database, run, photos(4), chunk_size=2)
+    done, _ = take(database, run)
+    label(database, done)
+    cancel(database, run.id)
+    again, is_new = open_run(database, MODEL, engine="openvino", roots=list(run.roots), filters=FILTERS)
+    assert (is_new, add(database, again, photos(4))) == (True, Added(added=2, up_to_date=2))
+    label_all(database, again)
+    assert scanned(database, again).state == "finished"
+    assert number(database, "select count(*) from results") == 4
+
+
+def test_a_cancelled_run_is_neither_unfinished_nor_served(database: Database, run: Run) -> None:
+    published_chunk(database, run)
+    cancel(database, run.id)
+    assert (unfinished_runs(database), run_to_serve(database)) == ([], None)
+    assert as_stored(database, run).state == "cancelled"
+
+
+def test_workers_serve_another_run_than_the_cancelled_one(database: Database, run: Run) -> None:
+    second = begin_run(database, root="/second")
+    cancel(database, second.id)
+    served = run_to_serve(database)
+    assert served
+    assert served.id == run.id
+
+
+def test_cancelling_a_run_leaves_others_as_they_are(database: Database, run: Run) -> None:
+    other = begin_run(database, root="/other")
+    chunk = published_chunk(database, other)
+    cancel(database, run.id)
+    assert label(database, chunk)
+    assert [one.id for one in unfinished_runs(database)] == [other.id]
+
+
+def test_who_cancels_is_told_how_the_run_stood(database: Database, run: Run) -> None:
+    before = cancel(database, run.id)
+    again = cancel(database, run.id)
+    assert (before and before.state, again and again.state, cancel(database, 4711)) == ("scanning", "cancelled", None)
+
+
+def test_a_finished_run_stays_finished_when_it_is_cancelled(database: Database, run: Run) -> None:
+    add(database, run, photos(1))
+    label_all(database, run)
+    scanned(database, run)
+    before = cancel(database, run.id)
+    assert before
+    assert (before.state, as_stored(database, run).state) == ("finished", "finished")

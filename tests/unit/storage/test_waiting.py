@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from storage.claims import claim
 from storage.database import Database
 from storage.manifest import PublishedChunk, open_chunks, take_back, take_waiting
-from storage.outcomes import claim
+from storage.identity import identity_of
 from storage.runs import progress
-from tests.unit.storage.nights import add, ask, begin, begin_run, label, number, photos, published_chunk, take
+from tests.unit.storage.nights import add, ask, begin, begin_run, label, members, number, photos, published_chunk, take
 
 if TYPE_CHECKING:
     from storage.records import Chunk, Run
@@ -31,12 +32,18 @@ def published(chunk: Chunk) -> PublishedChunk:
 
 def test_chunks_are_taken_oldest_first_up_to_the_limit(database: Database, run: Run) -> None:
     taken = [*take(database, run, limit=3), *take(database, run, limit=3)]
-    assert [chunk.images[0].path for chunk in taken] == [ref.path for ref in photos(12)[::2]]
+    assert [members(database, chunk)[0].path for chunk in taken] == [ref.path for ref in photos(12)[::2]]
 
 
-def test_a_taken_chunk_carries_its_run_its_images_and_their_order(database: Database, run: Run) -> None:
+def test_a_taken_chunk_says_its_run_and_how_many_images_it_has(database: Database, run: Run) -> None:
     (chunk,) = take(database, run, limit=1)
-    assert (chunk.run_id, [image.path for image in chunk.images]) == (run.id, [ref.path for ref in photos(2)])
+    assert (chunk.run_id, chunk.images) == (run.id, 2)
+
+
+def test_who_claims_a_chunk_is_told_its_run_its_images_and_their_order(database: Database, run: Run) -> None:
+    (chunk,) = take(database, run, limit=1)
+    claimed = begin(database, chunk)
+    assert (claimed.run, [image.path for image in claimed.images]) == (run, [ref.path for ref in photos(2)])
 
 
 def test_no_chunk_is_taken_twice(database: Database, run: Run) -> None:
@@ -61,7 +68,7 @@ def test_two_producers_that_take_at_once_share_the_chunks(database: Database, ru
     assert len(set(taken)) == len(taken) == 10
 
 
-def test_another_runs_chunks_are_left_alone(database: Database, run: Run) -> None:
+def test_another_runs_chunks_are_left_alone(database: Database) -> None:
     assert take(database, begin_run(database, root="/")) == []
 
 
@@ -74,7 +81,7 @@ def test_every_publishing_is_a_new_attempt(database: Database, run: Run) -> None
 
 def test_chunks_are_open_from_publishing_until_they_are_done(database: Database, run: Run) -> None:
     first, second = take(database, run, limit=2)
-    label(database, run, first)
+    label(database, first)
     assert open_chunks(database, run.id) == {published(second)}
 
 
@@ -86,7 +93,7 @@ def test_a_lost_chunk_waits_again(database: Database, run: Run) -> None:
 
 def test_a_chunk_that_is_done_is_not_taken_back(database: Database, run: Run) -> None:
     (chunk,) = take(database, run, limit=1)
-    label(database, run, chunk)
+    label(database, chunk)
     assert take_back(database, [published(chunk)]) == 0
 
 
@@ -110,7 +117,7 @@ def test_the_message_of_an_earlier_attempt_begins_nothing(database: Database, ru
     (stale,) = take(database, run, limit=1)
     take_back(database, [published(stale)])
     take(database, run, limit=1)
-    assert claim(database, stale.id, stale.attempt, "host-1/1") is None
+    assert claim(database, identity_of(database), stale.id, stale.attempt, "host-1/1") is None
 
 
 def test_a_chunk_that_is_taken_back_while_it_is_labelled_is_still_stored_once(database: Database) -> None:
@@ -119,5 +126,5 @@ def test_a_chunk_that_is_taken_back_while_it_is_labelled_is_still_stored_once(da
     begin(database, chunk)
     take_back(database, [published(chunk)])
     (again,) = take(database, run)
-    assert label(database, run, again)
+    assert label(database, again)
     assert ask(database, "select attempt, starts, ok from chunks") == [(2, 2, 3)]
