@@ -44,7 +44,7 @@ class ChunkMessage:
 
         """
         match arguments:
-            case (str(database), int(chunk_id), int(attempt)) if 0 < chunk_id <= _MAX_ID and 0 < attempt <= _MAX_ID:
+            case (str(database), int(chunk_id), int(attempt)) if _is_id(chunk_id) and _is_id(attempt):
                 return cls(database=database, chunk_id=chunk_id, attempt=attempt)
         raise ValueError("it is none of this version's messages")
 
@@ -64,6 +64,10 @@ class ChunkMessage:
 
     def __str__(self) -> str:
         return f"Chunk {self.chunk_id}, attempt {self.attempt},"
+
+
+def _is_id(number: int) -> bool:
+    return 0 < number <= _MAX_ID and not isinstance(number, bool)
 
 
 def task_id(database: str, chunk_id: int, attempt: int) -> str:

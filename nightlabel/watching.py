@@ -81,7 +81,7 @@ class StallWatch:
     @property
     def lasted_s(self) -> float:
         """Seconds that the newest stall has lasted when it was told."""
-        return self.limit_s * 2 ** max(0, self._times - 1)
+        return self.limit_s * float(2 ** max(0, self._times - 1))
 
     def restart(self) -> None:
         """Count from now: what has passed was not the workers' fault."""

@@ -26,10 +26,17 @@ if TYPE_CHECKING:
 START_S = 20
 
 
+_HIGHEST_OF_A_CLUSTER = 65_535 - 10_000
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a free port; beside it, a cluster's node opens another one, 10,000 further."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port <= _HIGHEST_OF_A_CLUSTER:
+            return port
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from common.settings import load_settings
 from storage.database import Database
 from storage.identity import identity_of
 from tests.command import wait_until
+from tests.unit.broker.queues import key_of
 
 if TYPE_CHECKING:
     import subprocess
@@ -116,15 +117,24 @@ class Farm:
     def _state(self) -> str:
         """Say what the database, Redis and the workers say, for whoever reads why a test failed."""
         app = self.app()
+        held = held_by_workers(app)
         open_chunks = self.ask("select id, attempt, starts, published_at, started_at from chunks where done_at is null")
         return (
             f"{self.count()} of {self.count('manifest')} images labelled; open chunks: {open_chunks};"
-            f" on the queue: {queued_ids(app)}; unacknowledged: {unacknowledged_tags(app)}; held: {held_by_workers(app)}"
+            f" on the queue: {queued_ids(app)}; unacknowledged: {unacknowledged_tags(app)}; held: {held}"
         )
 
     def app(self) -> Celery:
         """Return a way to the database's queue."""
-        return app_of(self.broker_url, self.database_url)
+        return make_app(load_settings(broker_url=self.broker_url), self.identity())
+
+    def key(self) -> str:
+        """Return the key of the database's queue, as `redis-cli` shows it."""
+        return key_of(self.identity())
+
+    def identity(self) -> str:
+        with closing(Database(load_settings(database_url=self.database_url).database_url)) as database:
+            return identity_of(database)
 
     def kinds(self) -> dict[str, str]:
         """Return `ok` or the kind of failure, by the file's name."""
@@ -195,12 +205,6 @@ class Worker:
             self.process.send_signal(signal.SIGTERM)
         _, errors = self.process.communicate(timeout=timeout_s)
         return errors
-
-
-def app_of(broker_url: str, database_url: str) -> Celery:
-    """Return a way to a database's queue on a Redis."""
-    with closing(Database(load_settings(database_url=database_url).database_url)) as database:
-        return make_app(load_settings(broker_url=broker_url), identity_of(database))
 
 
 def wait_for_end(process: subprocess.Popen[str], timeout_s: float = 60, *, status: int = 0) -> str:

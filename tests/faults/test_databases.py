@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from broker.app import make_app
 from broker.queue import depth, unacknowledged
-from common.settings import load_settings
 from storage.connecting import SQLITE_BUSY_TIMEOUT_S
 from tests.command import wait_until
 from tests.faults.farm import Farm, wait_for_end, wait_to_say
@@ -46,10 +44,10 @@ def test_a_database_that_is_locked_for_longer_than_a_writer_waits_is_waited_for(
     farm: Farm, archive: Callable[[int], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """No chunk is acknowledged without a commit: the queue still has all that is missing; nobody publishes it again."""
-    app = make_app(load_settings(broker_url=farm.broker_url))
     worker = farm.start_worker(2)
     follower = farm.follow(archive(IMAGES))
     farm.wait_for(8)
+    app = farm.app()
     with _locked(tmp_path / "night.db"):
         published, outcomes = farm.count(PUBLISHED), farm.count()
         time.sleep(LOCKED_S)

@@ -16,7 +16,7 @@ from storage.outcomes import Stored, store
 from storage.records import ImageRef
 from storage.runs import open_run, unfinished_runs
 from tests.command import wait_until
-from tests.faults.farm import app_of, wait_for_end, wait_to_say
+from tests.faults.farm import wait_for_end, wait_to_say
 from tests.unit.storage.nights import MODEL, sample, success
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def publisher_of(farm: Farm) -> Publisher:
     settings = load_settings(broker_url=farm.broker_url, database_url=farm.database_url)
     database = Database(settings.database_url)
     (run,) = unfinished_runs(database)
-    return Publisher(app_of(farm.broker_url, farm.database_url), database, identity_of(database), run, settings)
+    return Publisher(farm.app(), database, identity_of(database), run, settings)
 
 
 def test_a_worker_whose_main_process_is_slow_to_answer_keeps_its_chunks(

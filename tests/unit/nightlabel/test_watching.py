@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 PUBLISHED = Progress(images=640, chunks=10)
 
 
-def test_it_is_quiet_when_nothing_is_done_and_nothing_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_quiet_when_chunks_were_published_and_none_of_them_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(QuietWatch, "QUIET_S", 0.0)
     watch = QuietWatch()
-    assert [watch.is_quiet(done, depth) for done, depth in [(0, 0), (0, 0), (1, 0), (1, 5), (1, 0)]] == [
+    assert [watch.is_quiet(done, published) for done, published in [(0, 5), (0, 5), (1, 4), (1, 0), (1, 4)]] == [
         *(False, True, False, False, True)
     ]
 
 
 def test_it_is_not_quiet_before_its_time() -> None:
     watch = QuietWatch()
-    assert not any(watch.is_quiet(0, 0) for _ in range(100))
+    assert not any(watch.is_quiet(0, 5) for _ in range(100))
 
 
 def labelled(ok: int, failed: int = 0) -> Progress:
