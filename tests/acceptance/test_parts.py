@@ -204,6 +204,20 @@ def test_classify_shows_percentages_and_names_what_it_could_not_read(nightlabel:
     assert "failed (not_an_image)" in done.stdout
 
 
+def test_classify_shows_that_a_picture_is_damaged_in_part(nightlabel: Nightlabel, photos: Path, tmp_path: Path) -> None:
+    data = (photos / "n01855672_goose.jpg").read_bytes()
+    middle = len(data) // 2
+    (tmp_path / "goose.jpg").write_bytes(data[:middle] + bytes(4096) + data[middle + 4096 :])
+
+    shown = nightlabel("classify", tmp_path / "goose.jpg")
+    (answer,) = json.loads(nightlabel("classify", tmp_path / "goose.jpg", "--json").stdout)
+
+    assert "warning: damaged in part: Corrupt JPEG data" in shown.stdout
+    assert shown.returncode == 0
+    assert answer["warning"].startswith("Corrupt JPEG data")
+    assert len(answer["labels"]) == 3
+
+
 def test_models_lists_the_four_that_the_field_compares_and_all_others(nightlabel: Nightlabel) -> None:
     listed = nightlabel("models").stdout
     every = nightlabel("models", "--all").stdout

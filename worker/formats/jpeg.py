@@ -19,7 +19,8 @@ _DHT, _DAC, _END, _SOS, _DQT, _DNL, _DRI = 0xC4, 0xCC, 0xD9, 0xDA, 0xDB, 0xDC, 0
 _APP0, _APP1, _APP14, _APP15, _COM = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {_DHT, 0xC8, _DAC}
 _TABLES = frozenset((_DHT, _DAC, _DQT, _DRI))
-_WITH_LENGTH = _FRAMES | _TABLES | {_SOS, _DNL, _COM} | frozenset(range(_APP0, _APP15 + 1))
+_PROGRAMS = frozenset((*range(_APP0, _APP15 + 1), _COM))
+_WITH_LENGTH = _FRAMES | _TABLES | _PROGRAMS | {_SOS, _DNL}
 _PROGRESSIVE = (0xC2, 0xCA)
 #: By a marker's second byte: whether it ends the coded data of a scan.
 _ENDS_SCAN = np.isin(np.arange(256), [*_WITH_LENGTH, _END])
@@ -99,6 +100,9 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
             at += 1
             continue
         end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if end > len(data) and marker in _PROGRAMS:
+            at += 2  # a length of metadata is wrong: go on at the next marker
+            continue
         yield marker, at, end
         at = end
 

@@ -60,10 +60,9 @@ def tiff_with(tiff: bytes, tag: int, kind: int, count: int, value: bytes) -> byt
     """Return a little-endian TIFF with one more tag: four bytes of it, as they stand."""
     (at,) = struct.unpack_from("<I", tiff, 4)
     (entries,) = struct.unpack_from("<H", tiff, at)
-    own = [tiff[at + 2 + 12 * n : at + 14 + 12 * n] for n in range(entries)]
-    own = [entry for entry in own if _tag(entry) != tag]
-    own.append(struct.pack("<HHI", tag, kind, count) + value)
-    directory = struct.pack("<H", len(own)) + b"".join(sorted(own, key=_tag))
+    own = {_tag(entry): entry for n in range(entries) if (entry := tiff[at + 2 + 12 * n : at + 14 + 12 * n])}
+    own[tag] = struct.pack("<HHI", tag, kind, count) + value
+    directory = struct.pack("<H", len(own)) + b"".join(own[one] for one in sorted(own))
     return tiff[:4] + struct.pack("<I", len(tiff)) + tiff[8:] + directory + bytes(4)
 
 

@@ -127,6 +127,12 @@ def coded_in_a_mirror(photo: Image.Image, file_format: str) -> bytes:
     return turned(encoded(ImageOps.mirror(photo), file_format, quality=95), (struct.pack(">I", 9) + b"imir\1",))
 
 
+def turned_and_mirrored(photo: Image.Image, file_format: str) -> bytes:
+    """Return one that `irot` turns anticlockwise, and `imir` then mirrors about a horizontal axis."""
+    data = encoded(ImageOps.flip(photo).transpose(Image.Transpose.ROTATE_270), file_format, quality=95)
+    return turned(data, (struct.pack(">I", 9) + b"irot\1", struct.pack(">I", 9) + b"imir\0"))
+
+
 def turned_twice_over(photo: Image.Image, file_format: str) -> bytes:
     """Return one that `irot` turns, with an EXIF that says the same: who heeds both turns too far."""
     exif = Image.Exif()
@@ -284,6 +290,7 @@ SHOWN: dict[tuple[str, str], tuple[Any, Any, float]] = {
         for oddity, make in (
             ("turned (irot)", coded_on_its_side),
             ("mirrored (imir)", coded_in_a_mirror),
+            ("turned and mirrored", turned_and_mirrored),
             ("turned, and EXIF says so too", turned_twice_over),
         )
     },

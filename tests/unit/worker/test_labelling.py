@@ -170,6 +170,23 @@ def test_a_picture_with_the_wrong_ending_is_labelled(labeller: Labeller, photo: 
     assert outcome.labels[0][0] == "goldfinch"
 
 
+def test_a_picture_that_is_damaged_in_part_has_labels_and_a_warning(
+    labeller: Labeller, photo: Image.Image, tmp_path: Path
+) -> None:
+    """Its end is of another file, so the bird is still there."""
+    data = encoded(photo, "JPEG", quality=95)
+    (tmp_path / "sound.jpg").write_bytes(data)
+    (tmp_path / "damaged.jpg").write_bytes(data[:-2000] + data[4000:5000] + data[-1000:])
+
+    sound, damaged = label(
+        labeller, *(ChunkImage(1, str(tmp_path.resolve() / f"{name}.jpg")) for name in ("sound", "damaged"))
+    )
+
+    assert sound.warning is None
+    assert damaged.warning
+    assert damaged.labels[0][0] == "goldfinch"
+
+
 def test_an_image_that_is_gone_has_an_outcome_without_a_version(labeller: Labeller, tmp_path: Path) -> None:
     (tmp_path / "other.jpg").touch()
     (outcome,) = label(labeller, ChunkImage(1, str(tmp_path / "none.jpg")))

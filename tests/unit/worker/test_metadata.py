@@ -46,6 +46,7 @@ SIDEWAYS_AND_BROKEN = {
     + struct.pack("<HHII", 0x8769, 4, 1, 0xFFFFFFFF) * 2
     + b"\xff" * 4,
 }
+UPRIGHT_EXIF = b"II*\0\x08\0\0\0\1\0" + ORIENTATION.replace(b"\6", b"\1") + bytes(4)
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF")
 
 
@@ -117,9 +118,8 @@ def test_an_exif_that_a_viewer_reads_is_read_the_same() -> None:
 
 def odd_metadata(picture: Image.Image) -> dict[str, tuple[bytes, bytes]]:
     """Return files that Pillow, or what lies below it, stumbles over, each with its plain twin."""
-    jpeg, png, webp, gif, tiff = (
-        encoded(picture, name, **BEST[name]) for name in ("JPEG", "PNG", "WEBP", "GIF", "TIFF")
-    )
+    names = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
+    jpeg, png, webp, gif, tiff, bmp = (encoded(picture, name, **BEST[name]) for name in names)
     index = b"MPF\0II*\0\x08\0\0\0\3\0" + b"\xff" * 36
     return {
         "JPEG, index of pictures that is rubbish": (jpeg_with(jpeg, 0xE2, index), jpeg),
@@ -131,6 +131,12 @@ def odd_metadata(picture: Image.Image) -> dict[str, tuple[bytes, bytes]]:
         "JPEG, Adobe cut short": (jpeg_with(jpeg, 0xEE, b"Adobe\0"), jpeg),
         "JPEG, XMP that is no text": (jpeg_with(jpeg, 0xE1, b"http://ns.adobe.com/xap/1.0/\0\xff\xfe<"), jpeg),
         "JPEG, thousand comments": (jpeg[:2] + (b"\xff\xfe\xff\xff" + b"c" * 65533) * 1000 + jpeg[2:], jpeg),
+        "JPEG, a program's segment of no length": (jpeg[:2] + b"\xff\xe5\0\0" + jpeg[2:], jpeg),
+        "JPEG, a program's segment beyond the file": (jpeg[:2] + b"\xff\xe5\xff\xff" + jpeg[2:], jpeg),
+        "JPEG, begun twice": (b"\xff\xd8" + jpeg, jpeg),
+        "JPEG, a broken EXIF before a good one": (
+            jpeg_with(with_exif(picture, "JPEG", UPRIGHT_EXIF), 0xE1, b"Exif\0\0garbage"), jpeg,
+        ),
         "JPEG, rubbish between two segments": (jpeg[:20] + b"rubbish" + jpeg[20:], jpeg),
         "PNG, profile by no known method": (png_with(png, b"iCCP", b"name\0\7rubbish"), png),
         "PNG, profile without a name": (png_with(png, b"iCCP", b"x" * 90), png),
@@ -150,6 +156,10 @@ def odd_metadata(picture: Image.Image) -> dict[str, tuple[bytes, bytes]]:
         "WebP, length of the whole too long": (webp[:4] + struct.pack("<I", 1 << 30) + webp[8:], webp),
         "GIF, a megabyte of comments": (gif_with(gif, 0xFE, b"comment " * 131072), gif),
         "GIF, a program's block of nothing": (gif_with(gif, 0xFF, b""), gif),
+        "BMP, resolution and colours that are rubbish": (bmp[:38] + b"\xff" * 16 + bmp[54:], bmp),
+        "BMP, length of the file of 0": (bmp[:2] + bytes(4) + bmp[6:], bmp),
+        "TIFF, profile beyond the file": (tiff_with(tiff, 34675, 7, 1 << 20, b"\xff\xff\xff\0"), tiff),
+        "TIFF, pictures within beyond the file": (tiff_with(tiff, 330, 4, 1, b"\xff\xff\xff\x7f"), tiff),
         "TIFF, XMP beyond the file": (tiff_with(tiff, 700, 1, 1 << 30, b"\xff\xff\xff\x7f"), tiff),
         "TIFF, EXIF at an odd place": (tiff_with(tiff, 34665, 4, 1, b"\3\0\0\0"), tiff),
         "TIFF, EXIF beyond the file": (tiff_with(tiff, 34665, 4, 1, b"\xff\xff\xff\xff"), tiff),
@@ -157,7 +167,7 @@ def odd_metadata(picture: Image.Image) -> dict[str, tuple[bytes, bytes]]:
         "TIFF, resolution of no kind": (tiff_with(tiff, 282, 99, 7, b"\0\0\0\x7f"), tiff),
         "TIFF, description that is no text": (tiff_with(tiff, 270, 2, 4, b"\xff\xfe\xfd\xfc"), tiff),
         "TIFF, orientation in letters": (tiff_with(tiff, 274, 2, 4, b"six\0"), tiff),
-    }
+    }  # fmt: skip
 
 
 def test_odd_metadata_of_every_kind_leaves_the_picture_as_it_is(
