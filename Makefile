@@ -20,7 +20,7 @@ ifneq ($(wildcard ../shared/weights),)
 export NIGHTLABEL_WEIGHTS_DIR ?= $(abspath ../shared/weights)
 endif
 
-.PHONY: run test bench lint format clean help browser
+.PHONY: run test bench lint format clean help browser pgbouncer
 
 help:
 	@sed -n '1,/^$$/p' Makefile | sed 's/^# \{0,1\}//'
@@ -31,7 +31,7 @@ ifndef PHOTOS
 endif
 	$(BIN)/nightlabel run "$(PHOTOS)"
 
-test: $(INSTALLED_DEV) browser
+test: $(INSTALLED_DEV) browser pgbouncer
 	$(BIN)/pytest $(ARGS)
 
 bench: $(INSTALLED_DEV) $(INSTALLED_PEERS)
@@ -64,6 +64,13 @@ browser:
 		|| { [ "$$(id -u)" = 0 ] && export PATH="$$PATH:/usr/sbin:/sbin" && apt-get update -qq \
 			&& apt-get install -qq -y --no-install-recommends chromium chromium-driver > /dev/null; } \
 		|| echo "No Chromium here, and none can be installed: apt-get install chromium chromium-driver"
+
+# What many put before Postgres; its tests are skipped without it, or fail in CI.
+pgbouncer:
+	@PATH="$$PATH:/usr/sbin" command -v pgbouncer > /dev/null \
+		|| { [ "$$(id -u)" = 0 ] && export PATH="$$PATH:/usr/sbin:/sbin" && apt-get update -qq \
+			&& apt-get install -qq -y --no-install-recommends pgbouncer > /dev/null; } \
+		|| echo "No pgbouncer here, and none can be installed: apt-get install pgbouncer"
 
 # The peers' own packages, beside the project's torch.
 $(INSTALLED_PEERS): benchmarks/peers/requirements.txt $(INSTALLED)

@@ -9,8 +9,10 @@ from urllib.parse import unquote
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 #: A host and a port, if any, and what follows. Anything else may be a piece of a password.
 _PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]\\]*)(?::[0-9]*)?(?:[/?].*)?", re.DOTALL)
-#: What drivers read a password from, among a URL's options. `passfile` and `ssl_keyfile` name files.
-_SECRET_OPTION = re.compile(r"(?<=[?&])(pass(?:word|wd|phrase)?|pwd|\w*_?password|secret|token|auth)=", re.IGNORECASE)
+#: What drivers read a password from, among a URL's options or libpq's keywords. `passfile`, `ssl_keyfile` name files.
+_SECRET_OPTION = re.compile(
+    r"(?<![^?&\s])(pass(?:word|wd|phrase)?|pwd|\w*_?password|secret|token|auth)\s*=", re.IGNORECASE
+)
 #: Characters that mean something else in a URL, wherever they stand in a name or a password.
 _RESERVED = "/?#@[]\\ "
 _BAD_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")

@@ -79,7 +79,7 @@ def _release_pages(weights: Path) -> None:
     if sys.platform != "linux":
         return
     libc = ctypes.CDLL(None)
-    with open("/proc/self/maps") as mappings:
+    with open("/proc/self/maps", errors="surrogateescape") as mappings:  # with the names of whatever is mapped
         for mapping in mappings:
             if mapping.rstrip().endswith(str(weights)):
                 start, end = (int(address, 16) for address in mapping.split()[0].split("-"))

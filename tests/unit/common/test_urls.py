@@ -31,12 +31,13 @@ PLACES = ["@nas:5432/photos", "@nas/photos?sslmode=require", "@[::1]:6379/0", "@
 
 def pieces(password: str) -> set[str]:
     """Return each three characters of a password that stand side by side, as typed and as a URL has them."""
-    return {
-        written[start : start + 3]
-        for written in (password, quote(password, safe=""))
-        for start in range(len(written) - 2)
-        if not written[start : start + 3].startswith("%") and written[start : start + 3] not in PLACE_WORDS
+    found = {password[start : start + 3] for start in range(len(password) - 2)}
+    written = quote(password, safe="")
+    # None that begins within a %XX: two hexadecimal digits are anywhere.
+    found |= {
+        written[start : start + 3] for start in range(len(written) - 2) if "%" not in written[max(0, start - 2) :][:3]
     }
+    return found - PLACE_WORDS
 
 
 #: Three characters that stand in what is shown of any place.
