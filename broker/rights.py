@@ -82,7 +82,7 @@ def check_rights(app: Celery, channel: Any) -> str | None:  # noqa: ANN401 - kom
         return _warning(client, url)
 
 
-def _try(client: Any, url: str, refusals: _Refusals, command: str, *arguments: object) -> None:  # noqa: ANN401
+def _try(client: Any, url: str, refusals: _Refusals, command: str, *arguments: str | float) -> None:  # noqa: ANN401
     try:
         client.execute_command(*command.split(), *arguments)
     except ResponseError as error:
@@ -99,7 +99,7 @@ def _try(client: Any, url: str, refusals: _Refusals, command: str, *arguments: o
             raise trouble(url, error) from error
 
 
-def _commands(app: Celery, channel: Any) -> Iterator[tuple[object, ...]]:  # noqa: ANN401 - kombu's
+def _commands(app: Celery, channel: Any) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401 - kombu's
     """Yield everything that is ever sent, on keys of this check's own; and look whether our keys are ours."""
     prefix = channel.global_keyprefix
     mine = f"{prefix}check-{uuid.uuid4().hex}"

@@ -28,6 +28,7 @@ _TLS_OPTIONS = ("ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_path", "ssl_certfile", 
 #: Those of them that name something on the disk.
 TLS_PATHS = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
 _CERT_REQS = ("none", "optional", "required")
+_BARE_IPV6 = re.compile(r"[a-z+]+://(?:[0-9A-Fa-f]*:){2,}[0-9A-Fa-f.]*(?:$|[/?])")
 _ESCAPE = "write every special character of a user name or a password as %XX, like / as %2F and # as %23"
 
 
@@ -56,6 +57,8 @@ class RedisAddress:
             raise ValueError(f"a Redis cluster cannot hold the queue, which is one list; use a single server: {_FORMS}")
         if scheme not in (*_TCP, *_SOCKET, _SENTINEL):
             raise ValueError(f"use {_FORMS}")
+        if _BARE_IPV6.match(url):
+            raise ValueError("an IPv6 address stands in brackets, as in redis://[::1]:6379/0")
         url = url.replace(f";{_SENTINEL}://", ",")
         check_url(re.sub(r",[^@/?#]*(?=[/?]|$)", "", url, count=1) if scheme == _SENTINEL else url)
         try:
@@ -128,8 +131,6 @@ def _host(text: str, default_port: int) -> tuple[str, int]:
     is_ipv6 = host.startswith("[") and host.endswith("]")
     if not port.isdecimal() or not 0 < int(port) <= _HIGHEST_PORT:
         raise ValueError(f"its port is no number from 1 to {_HIGHEST_PORT}, or {_ESCAPE}")
-    if not is_ipv6 and ":" in host:
-        raise ValueError(f"an IPv6 address stands in brackets, as in redis://[::1]:6379/0; or {_ESCAPE}")
     return (unquote(host[1:-1] if is_ipv6 else host) or "localhost", int(port))
 
 

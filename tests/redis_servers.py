@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-#: What docs/several-hosts.md tells people to allow.
 START_S = 20
 
 
@@ -70,8 +69,8 @@ def _listens(port: int) -> bool:
 
 
 @contextmanager
-def client(port: int) -> Iterator[Any]:
-    with redis_client.Redis(port=port) as connected:
+def client(port: int, **options: Any) -> Iterator[Any]:
+    with redis_client.Redis(port=port, **options) as connected:
         yield connected
 
 

@@ -46,7 +46,7 @@ def allow(raw: Any, rules: str) -> None:
 @contextmanager
 def restricted(folder: Path, command: Nightlabel, rules: str) -> Iterator[Any]:
     """Have every command use a Redis as a user that may do no more than the rules say; yield one that may do all."""
-    with server(folder) as port, client(port) as raw:
+    with server(folder) as port, client(port, decode_responses=True) as raw:
         allow(raw, rules)
         command.environment["NIGHTLABEL_BROKER_URL"] = f"redis://nightlabel:right@127.0.0.1:{port}/0"
         yield raw
@@ -63,7 +63,7 @@ def test_the_documented_rights_suffice(nightlabel: Nightlabel, archive: Callable
         worker.terminate()
         assert "NOPERM" not in wait_for_end(worker)
         # Nothing else was ever refused: redis-py would tell its name, and we would look for a dangerous setting.
-        assert {entry[b"object"].split(b"|")[0] for entry in raw.acl_log()} <= {b"client", b"info"}
+        assert {entry["object"].partition("|")[0] for entry in raw.acl_log()} <= {"client", "info"}
 
 
 @pytest.mark.parametrize("forgotten", FORGOTTEN)
