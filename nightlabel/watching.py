@@ -73,7 +73,7 @@ class StallWatch:
         now = time.monotonic()
         if progress.labelled != self._labelled or not progress.chunks_published:
             self._labelled, self._times, self._since = progress.labelled, 0, now
-        if now - self._since < self.limit_s * 2**self._times:
+        if now - self._since < self.limit_s * (1 << self._times):
             return 0
         self._times, self._since = self._times + 1, now
         return self._times
@@ -81,7 +81,7 @@ class StallWatch:
     @property
     def lasted_s(self) -> float:
         """Seconds that the newest stall has lasted when it was told."""
-        return self.limit_s * float(2 ** max(0, self._times - 1))
+        return self.limit_s * (1 << max(0, self._times - 1))
 
     def restart(self) -> None:
         """Count from now: what has passed was not the workers' fault."""

@@ -48,7 +48,7 @@ def test_workers_that_get_nothing_done_have_stalled_again_and_again() -> None:
 def test_each_stall_is_waited_for_twice_as_long_as_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine may take longer than one for its workers' start, which must not be a verdict on them."""
     now = [0.0]
-    monkeypatch.setattr(nightlabel.watching.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("nightlabel.watching.time.monotonic", lambda: now[0])
     watch = StallWatch(limit_s=5)
     told = []
     for second in range(100):
