@@ -117,8 +117,9 @@ def test_a_worker_that_had_nothing_left_to_do_does_not_slow_the_other(database: 
     run = begin_run(database)
     add(database, run, planted_photos(40), chunk_size=10)
     for chunk, worker, seconds in zip(take(database, run), "abbb", (0, 0, 1, 2), strict=True):
-        outcomes = [success(image.image_id, decode_ms=20, infer_ms=70) for image in chunk.images]
-        store(database, run, begin(database, chunk, worker), outcomes, sample(worker, rss_bytes=200_000_000))
+        claimed = begin(database, chunk, worker)
+        outcomes = [success(image.image_id, decode_ms=20, infer_ms=70) for image in claimed.images]
+        store(database, claimed, outcomes, sample(worker, rss_bytes=200_000_000))
         begun = EVENING + timedelta(seconds=seconds)
         plant_times(database, chunk.id, begun, begun + timedelta(seconds=1))
 

@@ -16,8 +16,10 @@ from common.settings import Settings
 from nightlabel.cli import app
 from report.machine import as_json
 from report.night import night_figures
+from storage.claims import claim
+from storage.identity import identity_of
 from storage.manifest import add_images, take_waiting
-from storage.outcomes import claim, store
+from storage.outcomes import store
 from storage.records import ImageRef, Model, Outcome, Preprocessing, WorkerSample
 from storage.runs import open_run
 from tests.conftest import ROOT
@@ -120,12 +122,14 @@ def night(database: Database) -> Database:
     add_images(database, run, refs, chunk_size=64, relabel=False)
     (chunk,) = take_waiting(database, run.id, 1)
     labels = (("golden retriever", 0.7), ("tabby", 0.25), ("tiger cat", 0.05))
-    outcomes = [Outcome(image_id=image.image_id, labels=labels, read_ms=1.0) for image in chunk.images]
-    claimed = claim(database, chunk.id, chunk.attempt, "host-1/1")
+    claimed = claim(database, identity_of(database), chunk.id, chunk.attempt, "host-1/1")
     assert claimed
+    outcomes = [Outcome(image_id=image.image_id, labels=labels, read_ms=1.0) for image in claimed.images]
     now: datetime = claimed.started_at
-    sample = WorkerSample(name="host-1/1", host="host", pid=1, started_at=now, rss_bytes=1, peak_rss_bytes=1)
-    store(database, run, claimed, outcomes, sample)
+    sample = WorkerSample(
+        name="host-1/1", host="host", pid=1, process="boot/1/0.00", started_at=now, rss_bytes=1, peak_rss_bytes=1
+    )
+    store(database, claimed, outcomes, sample)
     return database
 
 

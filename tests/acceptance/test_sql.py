@@ -16,7 +16,7 @@ from benchmarks.questions import PAGE, QUESTIONS
 from common.settings import load_settings
 from storage.database import Database
 from storage.manifest import add_images, take_waiting
-from storage.outcomes import store
+from storage.outcomes import Stored, store
 from storage.records import ImageRef
 from storage.runs import open_run
 from storage.schema import ensure_schema
@@ -126,8 +126,9 @@ def _label(database: Database, run: Run, labels_of: Mapping[str, Labels], evenin
     add_images(database, run, refs, chunk_size=CHUNK_IMAGES, relabel=False)
     for number, chunk in enumerate(take_waiting(database, run.id, len(refs))):
         worker = f"nas/{number + 1}"
-        results = [_outcome(image, labels_of) for image in chunk.images]
-        assert store(database, run, begin(database, chunk, worker), results, sample(worker))
+        claimed = begin(database, chunk, worker)
+        results = [_outcome(image, labels_of) for image in claimed.images]
+        assert store(database, claimed, results, sample(worker)) is Stored.DONE
         with database.write() as connection:
             of_chunk = update(outcomes).where(outcomes.c.chunk_id == chunk.id)
             connection.execute(of_chunk.values(labelled_at=evening + timedelta(hours=number)))

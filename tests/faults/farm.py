@@ -21,6 +21,7 @@ from common.settings import load_settings
 from storage.database import Database
 from storage.identity import identity_of
 from tests.command import wait_until
+from tests.unit.broker.queues import key_of
 
 if TYPE_CHECKING:
     import subprocess
@@ -119,12 +120,22 @@ class Farm:
         open_chunks = self.ask("select id, attempt, starts, published_at, started_at from chunks where done_at is null")
         return (
             f"{self.count()} of {self.count('manifest')} images labelled; open chunks: {open_chunks};"
-            f" on the queue: {queued_ids(app)}; unacknowledged: {unacknowledged_tags(app)}; held: {held_by_workers(app)}"
+            f" on the queue: {queued_ids(app)}; unacknowledged: {unacknowledged_tags(app)};"
+            f" held: {held_by_workers(app)}"
         )
 
     def app(self) -> Celery:
         """Return a way to the database's queue."""
         return app_of(self.broker_url, self.database_url)
+
+    def identity(self) -> str:
+        """Return the identity of the database, which a command has made by now."""
+        ((identity,),) = self.ask("select uuid from identity")
+        return str(identity)
+
+    def queue_key(self) -> str:
+        """Return the key of the database's queue, as `redis-cli` shows it."""
+        return key_of(self.identity())
 
     def kinds(self) -> dict[str, str]:
         """Return `ok` or the kind of failure, by the file's name."""

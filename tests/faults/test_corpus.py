@@ -21,7 +21,7 @@ from PIL import Image
 
 from storage.records import shown
 from tests.faults.farm import wait_for_end
-from tests.unit.broker.queues import KEY, raw
+from tests.unit.broker.queues import raw
 from tests.unit.worker.pictures import BEST, encoded, png, png_of
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def test_every_bad_file_gets_its_stated_outcome(farm: Farm, redis: PrivateRedis,
     farm.enqueue(folder / "folder.jpg" / "..")  # in a path that is given, dots lead where they lead
     _change_after_the_scan(folder, outside, tmp_path / "night.db")
     with raw(redis) as client:
-        client.delete(KEY)  # so that the forged path is published too
+        client.delete(farm.queue_key())  # so that the forged path is published too
     worker = farm.start_worker(HEED_PERMISSIONS="1")
     follower = farm.follow(folder)
     wait_for_end(follower, 100)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.command import wait_until
 from tests.faults.farm import wait_for_end
-from tests.unit.broker.queues import KEY, UNACKNOWLEDGED, raw
+from tests.unit.broker.queues import UNACKNOWLEDGED, raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,16 +33,16 @@ def test_a_message_that_is_lost_between_redis_and_a_worker_is_published_again(
     folder = archive(64)
     farm.enqueue(folder)
     with raw(redis) as client:
-        messages = client.lrange(KEY, 0, -1)
-        client.delete(KEY)
+        messages = client.lrange(farm.queue_key(), 0, -1)
+        client.delete(farm.queue_key())
         worker = farm.start_worker()
         worker.wait_until_ready()
         while True:  # a worker waits for a second, and looks after its other affairs in between
             os.kill(worker.process.pid, signal.SIGSTOP)
-            client.lpush(KEY, *messages)
-            if client.llen(KEY) < len(messages):
+            client.lpush(farm.queue_key(), *messages)
+            if client.llen(farm.queue_key()) < len(messages):
                 break
-            client.delete(KEY)
+            client.delete(farm.queue_key())
             os.kill(worker.process.pid, signal.SIGCONT)
         assert client.hlen(UNACKNOWLEDGED) == 0  # it is nowhere
     worker.kill()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.command import wait_until
 from tests.faults.farm import kill_redis, wait_to_say
-from tests.unit.broker.queues import KEY, bodies, raw
+from tests.unit.broker.queues import bodies, raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,15 +25,15 @@ CHUNKS = 8
 ROOM = 3
 
 
-def queued_chunks(redis: PrivateRedis) -> list[int]:
-    return sorted(arguments[1] for _, (arguments, *_) in bodies(redis))
+def queued_chunks(farm: Farm, redis: PrivateRedis) -> list[int]:
+    return sorted(chunk_id for _, ((_, chunk_id, _), *_) in bodies(redis, farm.identity()))
 
 
 def assert_the_same_command_doubles_nothing(farm: Farm, redis: PrivateRedis, folder: Path) -> None:
     """Every chunk is on the queue once, whatever was there before; and each is begun once."""
     again = farm.enqueue(folder)
     assert again.returncode == 0, again.stderr
-    assert queued_chunks(redis) == [number for (number,) in farm.ask("select id from chunks order by id")]
+    assert queued_chunks(farm, redis) == [number for (number,) in farm.ask("select id from chunks order by id")]
 
     farm.start_worker(2)
     farm.wait_for(IMAGES)
@@ -53,7 +53,7 @@ def test_a_producer_that_is_killed_with_a_batch_doubles_nothing_when_it_runs_aga
     killed = farm.enqueue(archive(IMAGES), FAULT=fault)
     assert killed.returncode == -signal.SIGKILL
     assert farm.count("chunks where published_at is not null") == CHUNKS
-    assert len(queued_chunks(redis)) == published
+    assert len(queued_chunks(farm, redis)) == published
 
     assert_the_same_command_doubles_nothing(farm, redis, archive(IMAGES))
 
@@ -63,7 +63,7 @@ def test_a_producer_that_is_stopped_when_redis_died_doubles_nothing_when_it_runs
 ) -> None:
     producer = farm.nightlabel.start("enqueue", archive(IMAGES), NIGHTLABEL_QUEUE_LIMIT=str(ROOM))
     with raw(redis) as client:
-        wait_until(lambda: client.llen(KEY) == ROOM or None)
+        wait_until(lambda: (farm.count("identity") and client.llen(farm.queue_key()) == ROOM) or None)
     kill_redis(redis)
     wait_to_say(producer, "Trying again")
     producer.send_signal(signal.SIGTERM)

@@ -11,7 +11,7 @@ import pytest
 from tests.command import wait_until
 from tests.faults.farm import SOON_AGAIN, kill_redis, wait_for_end, wait_to_say
 from tests.faults.proxy import Proxy
-from tests.unit.broker.queues import KEY, raw
+from tests.unit.broker.queues import raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -157,7 +157,9 @@ def test_a_full_redis_is_waited_for_and_workers_come_back(
     farm.wait_for(20)
     with raw(redis) as client:
         client.config_set("maxmemory", "1")
-        client.rpop(KEY)  # as a worker does that cannot note it; now there is room, and the producer tries to publish
+        client.rpop(
+            farm.queue_key()
+        )  # as a worker does that cannot note it; now there is room, and the producer tries to publish
         time.sleep(FULL_S)
         assert run.poll() is None, run.communicate()
         client.config_set("maxmemory", "0")

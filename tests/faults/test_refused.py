@@ -14,7 +14,7 @@ import pytest
 
 from tests.command import wait_until
 from tests.faults.farm import wait_for_end
-from tests.unit.broker.queues import KEY, UNACKNOWLEDGED, raw
+from tests.unit.broker.queues import UNACKNOWLEDGED, raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,8 +119,8 @@ def test_forged_messages_are_refused_and_the_next_ones_labelled(
     """Nothing that a message holds is executed: neither a pickle nor a function that it names."""
     farm.enqueue(archive(IMAGES))
     with raw(redis) as client:
-        message = json.loads(client.lindex(KEY, -1))
-        client.rpush(KEY, *(forged(message, forge, tmp_path / "trace") for forge in FORGERIES))
+        message = json.loads(client.lindex(farm.queue_key(), -1))
+        client.rpush(farm.queue_key(), *(forged(message, forge, tmp_path / "trace") for forge in FORGERIES))
 
     worker = farm.start_worker()
     wait_to_label(farm, worker, IMAGES)
@@ -140,7 +140,7 @@ def test_what_is_no_message_is_refused_and_the_next_ones_are_labelled(
 ) -> None:
     farm.enqueue(archive(IMAGES))
     with raw(redis) as client:
-        client.rpush(KEY, rubbish)
+        client.rpush(farm.queue_key(), rubbish)
 
     worker = farm.start_worker()
     wait_to_label(farm, worker, IMAGES)
@@ -153,8 +153,8 @@ def test_a_message_whose_body_cannot_be_read_is_refused_and_does_not_come_back(
 ) -> None:
     farm.enqueue(archive(IMAGES))
     with raw(redis) as client:
-        message = json.loads(client.lindex(KEY, -1))
-        client.rpush(KEY, forged(message, _has_no_base64, tmp_path))
+        message = json.loads(client.lindex(farm.queue_key(), -1))
+        client.rpush(farm.queue_key(), forged(message, _has_no_base64, tmp_path))
 
     worker = farm.start_worker()
     wait_to_label(farm, worker, IMAGES)
@@ -208,7 +208,7 @@ def test_a_worker_with_other_weights_than_the_run_refuses_to_start_and_leaves_it
 
     assert f"but {folder / 'resnet18.pth'} has " in why_it_refuses(farm, folder)
     with raw(redis) as client:
-        assert client.llen(KEY) == CHUNKS
+        assert client.llen(farm.queue_key()) == CHUNKS
     farm.start_worker()
     farm.wait_for(IMAGES)
     farm.assert_whole(IMAGES)

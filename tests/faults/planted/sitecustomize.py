@@ -148,7 +148,7 @@ def plant_in_process(module):
 
 
 def plant_in_engine(module):
-    """Have the engine raise, by ENGINE_RAISES: `always`; at the `third` batch of each process; or on an `image` that is black.
+    """Have the engine raise, by ENGINE_RAISES: `always`; at the `third` batch of each process; or on a black `image`.
 
     Not when it is loaded: then it is no engine at all.
     """

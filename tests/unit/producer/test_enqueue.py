@@ -14,7 +14,7 @@ from common.settings import Settings, load_settings
 from producer.enqueue import Enqueued, write_manifest, write_retry_manifest
 from storage.runs import get_run, progress
 from tests.unit.producer.archives import put
-from tests.unit.storage.nights import add, ask, begin_run, change, label_all, photos, take
+from tests.unit.storage.nights import add, ask, begin_run, change, label_all, members, photos, take
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,7 +110,7 @@ def test_a_retry_takes_what_failed_and_nothing_else(database: Database) -> None:
         database, retry, load_settings(), Enqueued(), threading.Event(), failed_run=first.id, kinds=["damaged"]
     )
     (chunk,) = take(database, retry)
-    assert [image.path for image in chunk.images] == ["/photos/00001.jpg", "/photos/00003.jpg"]
+    assert [image.path for image in members(database, chunk)] == ["/photos/00001.jpg", "/photos/00003.jpg"]
 
 
 def test_a_retry_that_is_written_again_adds_nothing(database: Database) -> None:

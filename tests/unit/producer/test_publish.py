@@ -8,12 +8,25 @@ from typing import TYPE_CHECKING
 import pytest
 
 import producer.publish
+from broker.app import make_app, queue_of
 from broker.queue import depth, queued_ids, unacknowledged
 from common.errors import BrokerError, WorkersError
 from producer.publish import MAX_PUBLISHINGS, Publisher
-from storage.records import Chunk, ChunkImage
+from storage.identity import identity_of
+from storage.records import Chunk
 from storage.runs import progress
-from tests.unit.broker.queues import KEY, UNACKNOWLEDGED, bodies, busy_worker, lose_a_taker, raw, settings_for
+from tests.unit.broker.queues import (
+    IDENTITY,
+    UNACKNOWLEDGED,
+    bodies,
+    busy_worker,
+    ids,
+    key_of,
+    lose_a_taker,
+    put,
+    raw,
+    settings_for,
+)
 from tests.unit.storage.nights import add, ask, begin_run, label, label_all, number, photos, take
 
 if TYPE_CHECKING:
@@ -34,32 +47,40 @@ def run(database: Database) -> Run:
 
 @pytest.fixture
 def publisher(app: Celery, redis: PrivateRedis, database: Database, run: Run) -> Publisher:
-    return Publisher(app, database, run, settings_for(redis))
+    return Publisher(app, database, identity_of(database), run, settings_for(redis))
 
 
 def waiting(database: Database, run: Run) -> int:
     return progress(database, run.id).chunks_waiting
 
 
-def chunks_of(redis: PrivateRedis) -> list[int]:
-    return [arguments[1] for _, (arguments, *_) in bodies(redis)]
+@pytest.fixture
+def identity(database: Database) -> str:
+    return identity_of(database)
+
+
+@pytest.fixture
+def app(redis: PrivateRedis, identity: str) -> Celery:
+    """The Celery app on the queue of the test's database."""
+    return make_app(settings_for(redis), identity)
+
+
+def chunks_of(redis: PrivateRedis, identity: str) -> list[int]:
+    return [chunk_id for _, ((_, chunk_id, _), *_) in bodies(redis, identity)]
 
 
 def label_published(database: Database, run: Run, redis: PrivateRedis, messages: int = 1) -> None:
     """Do what a worker does with the oldest messages, up to the commit."""
-    for _, (arguments, *_) in bodies(redis)[:messages]:
-        _, chunk_id, attempt, images = arguments
-        members = tuple(ChunkImage(*image) for image in images)
-        assert label(database, run, Chunk(id=chunk_id, run_id=run.id, attempt=attempt, images=members))
+    for _, ((_, chunk_id, attempt), *_) in bodies(redis, identity_of(database))[:messages]:
+        assert label(database, Chunk(id=chunk_id, run_id=run.id, attempt=attempt, images=2))
 
 
-def test_waiting_chunks_are_published_with_their_images(
-    publisher: Publisher, run: Run, redis: PrivateRedis, database: Database
+def test_waiting_chunks_are_published_by_their_number_and_their_database(
+    publisher: Publisher, redis: PrivateRedis, database: Database, identity: str
 ) -> None:
     assert publisher.publish_waiting() == 5
-    ((_, (arguments, *_)), *_) = bodies(redis)
-    ids = ask(database, "select id, path from images order by id limit 2")
-    assert arguments == [run.id, 1, 1, [list(row) for row in ids]]
+    ids = ask(database, "select id from chunks order by id")
+    assert [arguments for _, (arguments, *_) in bodies(redis, identity)] == [[identity, chunk, 1] for (chunk,) in ids]
 
 
 def test_nothing_is_published_twice(publisher: Publisher, app: Celery) -> None:
@@ -69,18 +90,18 @@ def test_nothing_is_published_twice(publisher: Publisher, app: Celery) -> None:
 def test_the_queue_is_never_deeper_than_its_limit(
     app: Celery, redis: PrivateRedis, database: Database, run: Run
 ) -> None:
-    publisher = Publisher(app, database, run, settings_for(redis, queue_limit=3))
+    publisher = Publisher(app, database, identity_of(database), run, settings_for(redis, queue_limit=3))
     assert [publisher.publish_waiting(), publisher.publish_waiting()] == [3, 0]
     assert (depth(app), waiting(database, run)) == (3, 2)
 
 
 def test_publishing_goes_on_when_the_queue_has_room(
-    app: Celery, redis: PrivateRedis, database: Database, run: Run
+    app: Celery, redis: PrivateRedis, database: Database, run: Run, identity: str
 ) -> None:
-    publisher = Publisher(app, database, run, settings_for(redis, queue_limit=3))
+    publisher = Publisher(app, database, identity_of(database), run, settings_for(redis, queue_limit=3))
     publisher.publish_waiting()
     with raw(redis) as client:
-        client.rpop(KEY, 2)
+        client.rpop(key_of(identity), 2)
     assert publisher.publish_waiting() == 2
 
 
@@ -90,23 +111,23 @@ def test_one_round_publishes_a_bounded_number(publisher: Publisher, monkeypatch:
 
 
 def test_a_message_that_got_lost_is_published_again_under_a_new_attempt(
-    publisher: Publisher, redis: PrivateRedis, app: Celery
+    publisher: Publisher, redis: PrivateRedis, app: Celery, identity: str
 ) -> None:
     publisher.publish_waiting()
     with raw(redis) as client:
-        client.rpop(KEY)
+        client.rpop(key_of(identity))
     assert publisher.reconcile() == 1
     publisher.publish_waiting()
-    assert queued_ids(app) == {"chunk-1.2", "chunk-2.1", "chunk-3.1", "chunk-4.1", "chunk-5.1"}
+    assert queued_ids(app) == ids("1.2", "2.1", "3.1", "4.1", "5.1", identity=identity)
 
 
-def test_a_redis_that_was_flushed_is_filled_again(publisher: Publisher, redis: PrivateRedis) -> None:
+def test_a_redis_that_was_flushed_is_filled_again(publisher: Publisher, redis: PrivateRedis, identity: str) -> None:
     publisher.publish_waiting()
     with raw(redis) as client:
         client.flushall()
     assert publisher.reconcile() == 5
     publisher.publish_waiting()
-    assert chunks_of(redis) == [1, 2, 3, 4, 5]
+    assert chunks_of(redis, identity) == [1, 2, 3, 4, 5]
 
 
 def test_what_is_on_the_queue_is_left_there(publisher: Publisher, app: Celery) -> None:
@@ -119,32 +140,34 @@ def test_what_was_not_published_yet_is_not_lost(publisher: Publisher, database: 
 
 
 def test_a_chunk_that_was_done_meanwhile_is_left_alone(
-    publisher: Publisher, redis: PrivateRedis, database: Database, run: Run
+    publisher: Publisher, redis: PrivateRedis, database: Database, run: Run, identity: str
 ) -> None:
     publisher.publish_waiting()
     label_published(database, run, redis)
     with raw(redis) as client:
-        client.rpop(KEY)
+        client.rpop(key_of(identity))
     assert publisher.reconcile() == 0
     assert number(database, "select max(attempt) from chunks") == 1
 
 
 def test_a_chunk_whose_taker_died_is_published_again_and_delivered_once(
-    publisher: Publisher, redis: PrivateRedis, app: Celery
+    publisher: Publisher, redis: PrivateRedis, app: Celery, identity: str
 ) -> None:
     publisher.publish_waiting()
-    lose_a_taker(settings_for(redis))
+    lose_a_taker(settings_for(redis), identity)
     assert publisher.reconcile() == 1
     publisher.publish_waiting()
-    assert (unacknowledged(app), "chunk-1.2" in queued_ids(app), depth(app)) == (0, True, 5)
+    assert (unacknowledged(app), ids("1.2", identity=identity) <= queued_ids(app), depth(app)) == (0, True, 5)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # it takes seconds, and any database does
-def test_a_chunk_that_a_living_worker_holds_is_not_lost(publisher: Publisher, redis: PrivateRedis, app: Celery) -> None:
+def test_a_chunk_that_a_living_worker_holds_is_not_lost(
+    publisher: Publisher, redis: PrivateRedis, app: Celery, identity: str
+) -> None:
     publisher.publish_waiting()
     with raw(redis) as client:
-        client.ltrim(KEY, -1, -1)  # only the oldest stays: the worker takes it
-    with busy_worker(redis, settings_for(redis)):
+        client.ltrim(key_of(identity), -1, -1)  # only the oldest stays: the worker takes it
+    with busy_worker(redis, settings_for(redis), identity):
         assert publisher.reconcile() == 4
         assert unacknowledged(app) == 1
 
@@ -156,7 +179,7 @@ def test_what_another_run_has_published_is_its_own(
     other = begin_run(database, root="/other")
     with raw(redis) as client:
         client.flushall()
-    assert Publisher(app, database, other, settings_for(redis)).reconcile() == 0
+    assert Publisher(app, database, identity_of(database), other, settings_for(redis)).reconcile() == 0
 
 
 def test_without_redis_nothing_is_taken_from_the_manifest(
@@ -195,26 +218,27 @@ def test_what_a_full_redis_refuses_again_and_again_is_no_loss(publisher: Publish
 
 
 def test_a_chunk_that_gets_lost_again_and_again_ends_the_run_and_the_next_command_tries_again(
-    publisher: Publisher, redis: PrivateRedis, app: Celery, database: Database, run: Run
+    publisher: Publisher, redis: PrivateRedis, app: Celery, database: Database, run: Run, identity: str
 ) -> None:
     def lose() -> int:
         publisher.publish_waiting()
         with raw(redis) as client:
-            client.delete(KEY)
+            client.delete(key_of(identity))
         return publisher.reconcile()
 
     assert [lose() for _ in range(MAX_PUBLISHINGS - 1)] == [5] * (MAX_PUBLISHINGS - 1)
     with pytest.raises(WorkersError, match=rf"Chunk . of run 1 was published {MAX_PUBLISHINGS} times and never done"):
         lose()
-    assert Publisher(app, database, run, settings_for(redis)).reconcile() == 5
+    assert Publisher(app, database, identity_of(database), run, settings_for(redis)).reconcile() == 5
 
 
 def label_all_and_die(database: Database, run: Run, redis: PrivateRedis) -> None:
     """Do what workers do, one of which dies between its commit and the acknowledgement."""
+    identity = identity_of(database)
     label_published(database, run, redis, 5)
-    lose_a_taker(settings_for(redis))
+    lose_a_taker(settings_for(redis), identity)
     with raw(redis) as client:
-        client.delete(KEY)
+        client.delete(key_of(identity))
 
 
 def test_what_a_taker_left_that_died_after_the_commit_is_forgotten_at_the_end(
@@ -225,30 +249,52 @@ def test_what_a_taker_left_that_died_after_the_commit_is_forgotten_at_the_end(
     assert (publisher.forget_done(), unacknowledged(app)) == (1, 0)
 
 
-def test_what_is_of_another_run_or_of_nobody_is_not_forgotten(
+def test_what_is_of_another_database_is_neither_taken_for_lost_nor_forgotten(
     publisher: Publisher, redis: PrivateRedis, app: Celery, database: Database, run: Run
+) -> None:
+    """Its chunks have the same numbers, and a worker of its own died with one."""
+    other = make_app(settings_for(redis), IDENTITY)
+    put(other, 1)
+    lose_a_taker(settings_for(redis))
+    publisher.publish_waiting()
+    assert (publisher.reconcile(), depth(app)) == (0, 5)
+    label_published(database, run, redis, 5)
+    assert (publisher.forget_done(), unacknowledged(other)) == (0, 1)
+
+
+def test_what_is_of_another_run_or_of_nobody_is_not_forgotten(
+    publisher: Publisher, redis: PrivateRedis, app: Celery, database: Database, run: Run, identity: str
 ) -> None:
     publisher.publish_waiting()
     label_all_and_die(database, run, redis)
     other = begin_run(database, root="/other")
     with raw(redis) as client:
-        client.hset(UNACKNOWLEDGED, "tag", json.dumps([{"headers": {"id": "chunk-one"}}, "chunks", "chunks"]))
-    assert (Publisher(app, database, other, settings_for(redis)).forget_done(), unacknowledged(app)) == (0, 2)
+        client.hset(
+            UNACKNOWLEDGED,
+            "tag",
+            json.dumps([{"headers": {"id": "chunk-one"}}, queue_of(identity), queue_of(identity)]),
+        )
+    assert (
+        Publisher(app, database, identity_of(database), other, settings_for(redis)).forget_done(),
+        unacknowledged(app),
+    ) == (0, 2)
 
 
-def test_a_chunk_that_is_not_done_is_not_forgotten(publisher: Publisher, redis: PrivateRedis, app: Celery) -> None:
+def test_a_chunk_that_is_not_done_is_not_forgotten(
+    publisher: Publisher, redis: PrivateRedis, app: Celery, identity: str
+) -> None:
     publisher.publish_waiting()
-    lose_a_taker(settings_for(redis))
+    lose_a_taker(settings_for(redis), identity)
     assert (publisher.forget_done(), unacknowledged(app)) == (0, 1)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # it takes seconds, and any database does
 def test_what_a_living_worker_has_yet_to_acknowledge_is_left_to_it(
-    publisher: Publisher, redis: PrivateRedis, app: Celery, database: Database, run: Run
+    publisher: Publisher, redis: PrivateRedis, app: Celery, database: Database, run: Run, identity: str
 ) -> None:
     publisher.publish_waiting()
     label_published(database, run, redis, 5)
     with raw(redis) as client:
-        client.ltrim(KEY, -1, -1)
-    with busy_worker(redis, settings_for(redis)):
+        client.ltrim(key_of(identity), -1, -1)
+    with busy_worker(redis, settings_for(redis), identity):
         assert (publisher.forget_done(), unacknowledged(app)) == (0, 1)

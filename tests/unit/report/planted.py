@@ -32,15 +32,16 @@ def plant(database: Database, model: Model = MODEL, *, root: str = "/photos") ->
     clock = EVENING
     for number, chunk in enumerate(take(database, run)):
         name = f"host-1/{number % 2 + 1}"
+        claimed = begin(database, chunk, name)
         results = [
             failure(image.image_id, dice.choice(["damaged", "vanished"]), read_ms=dice.random())
             if dice.random() < 0.1
             else success(
                 image.image_id, read_ms=dice.random(), decode_ms=dice.gauss(5, 1), infer_ms=dice.expovariate(1)
             )
-            for image in chunk.images
+            for image in claimed.images
         ]
-        store(database, run, begin(database, chunk, name), results, sample(name, rss_bytes=1_000_000 * (number + 1)))
+        store(database, claimed, results, sample(name, rss_bytes=1_000_000 * (number + 1)))
         clock += timedelta(seconds=GAPS_S[number // 2] if number % 2 == 0 else 0)
         plant_times(database, chunk.id, clock + timedelta(seconds=number % 2), clock + timedelta(seconds=9))
         if number % 2:

@@ -25,6 +25,7 @@ from tests.unit.storage.nights import (
     begin_run,
     label,
     label_all,
+    members,
     photos,
     published_chunk,
     success,
@@ -209,7 +210,7 @@ def test_failures_that_are_tried_again_are_a_share_of_all_that_have_an_outcome(f
     refs = photos(20)
     add(file, run, refs, chunk_size=10)
     first, second = take(file, run)
-    label(file, first, failing={image.path for image in first.images})
+    label(file, first, failing={image.path for image in members(file, first)})
     doubt_failures(file, run.id)
     add(file, run, refs[:10], chunk_size=10)
     assert night_figures(file, run).progress.labelled == 0
@@ -226,7 +227,8 @@ def failed_share(file: Database, run: Run) -> str:
 def test_what_is_labelled_image_by_image_is_taken_over_by_no_run(file: Database) -> None:
     run = begin_run(file)
     chunk = published_chunk(file, run)
-    assert store_one(file, run, begin(file, chunk), success(chunk.images[0].image_id), "host-1/1")
+    claimed = begin(file, chunk)
+    assert store_one(file, claimed, success(claimed.images[0].image_id), "host-1/1")
     assert [one.kind for one in findings(night_figures(file, run))] == ["missing"]
 
 

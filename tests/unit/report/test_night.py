@@ -134,5 +134,5 @@ def test_a_chunk_that_was_given_up_and_stored_all_the_same_breaks_no_report(data
     chunk = published_chunk(database, run)
     slow = begin(database, chunk)
     take_back(database, [PublishedChunk(chunk.id, chunk.attempt)])
-    store(database, run, slow, [success(image.image_id) for image in chunk.images], sample())
+    store(database, slow, [success(image.image_id) for image in slow.images], sample())
     assert night_figures(database, run).progress.ok == 3

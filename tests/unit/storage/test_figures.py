@@ -266,7 +266,9 @@ def test_files_of_the_same_bytes_are_named_whether_they_have_labels_or_not(datab
 def test_copies_of_files_that_were_doubted_have_a_size(database: Database) -> None:
     run = begin_run(database)
     chunk = published_chunk(database, run)
-    results = [failure(image.image_id, "empty", size=0, mtime_ns=1, content="e" * 32) for image in members(database, chunk)]
+    results = [
+        failure(image.image_id, "empty", size=0, mtime_ns=1, content="e" * 32) for image in members(database, chunk)
+    ]
     store(database, begin(database, chunk), results, sample())
     doubt_failures(database, run.id)
 

@@ -113,7 +113,7 @@ def test_it_is_the_process_that_is_asked_after_and_not_its_name(database: Databa
     """A container that is started again has the same host name, and its processes have the same numbers."""
     asked: list[str | None] = []
     namesake = Follower(ANNA.name, "boot/pid:[2]/1/99.00")
-    assert ask_to_follow(database, run, namesake, is_running=lambda process: asked.append(process)) == "anna:1"
+    assert ask_to_follow(database, run, namesake, is_running=asked.append) == "anna:1"
     assert asked == [ANNA.process]
 
 

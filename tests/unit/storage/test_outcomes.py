@@ -159,9 +159,7 @@ def test_a_worker_keeps_one_sample_the_newest(database: Database, run: Run) -> N
     assert replace(stored, seen_at=None) == newest
 
 
-def test_images_stored_one_by_one_are_known_when_the_chunk_is_begun_again(
-    database: Database, chunk: Chunk
-) -> None:
+def test_images_stored_one_by_one_are_known_when_the_chunk_is_begun_again(database: Database, chunk: Chunk) -> None:
     claimed = begin(database, chunk)
     first, second, _ = (image.image_id for image in claimed.images)
     store_one(database, claimed, success(first), "host-1/1")
@@ -208,9 +206,7 @@ def test_an_image_that_got_its_outcome_is_no_suspect(database: Database, chunk: 
     assert begin(database, chunk).suspect_id is None
 
 
-def test_an_outcome_that_comes_after_its_chunk_was_stored_changes_nothing(
-    database: Database, chunk: Chunk
-) -> None:
+def test_an_outcome_that_comes_after_its_chunk_was_stored_changes_nothing(database: Database, chunk: Chunk) -> None:
     slow = begin(database, chunk)
     label(database, chunk)  # by another worker, to which the chunk went because this one was so slow
     assert not store_one(database, slow, failure(slow.images[0].image_id), "host-1/2")

@@ -9,8 +9,8 @@ import pytest
 
 from storage.claims import claim
 from storage.database import Database
-from storage.manifest import PublishedChunk, open_chunks, take_back, take_waiting
 from storage.identity import identity_of
+from storage.manifest import PublishedChunk, open_chunks, take_back, take_waiting
 from storage.runs import progress
 from tests.unit.storage.nights import add, ask, begin, begin_run, label, members, number, photos, published_chunk, take
 

@@ -7,21 +7,24 @@ from typing import TYPE_CHECKING
 import pytest
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 
+from storage.claims import claim, members_of, note_end, suspect
 from storage.database import Database
+from storage.identity import identity_of
 from storage.manifest import add_images, take_waiting
-from storage.outcomes import claim, note_end, store_one, suspect
+from storage.outcomes import Stored, store, store_one
 from storage.records import ImageRef
-from storage.runs import open_run, progress
+from storage.runs import cancel, open_run, progress
 from storage.schema import ensure_schema
 from worker.process import WorkerProcess
-from worker.task import MAX_SEEN_ENDS, MAX_UNSEEN_ENDS, label_chunk
+from worker.task import MAX_SEEN_ENDS, MAX_UNSEEN_ENDS, ReplaceProcess, label_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from common.settings import Settings
-    from storage.records import Chunk, ChunkImage, Outcome
+    from storage.claims import Claim
+    from storage.records import ChunkImage, Outcome
     from worker.models import ReadyModel
 
 IMAGES = 5
@@ -39,25 +42,25 @@ class Night:
         refs = [ImageRef(str(path.resolve()), 1, 1) for path in sorted(photos.glob("*.jpg"))[:IMAGES]]
         add_images(self.database, self.run, refs, chunk_size=IMAGES, relabel=False)
         (self.chunk,) = take_waiting(self.database, self.run.id, 1)
+        self.identity = identity_of(self.database)
+        with self.database.read() as connection:
+            self.images = members_of(connection, self.chunk.id)
         self.process = WorkerProcess(self.settings, main_pid=0)
 
-    def label(self, chunk: Chunk | None = None) -> None:
-        chunk = chunk or self.chunk
-        label_chunk(
-            self.process,
-            chunk.run_id,
-            chunk.id,
-            chunk.attempt,
-            [(image.image_id, image.path) for image in chunk.images],
-        )
+    def label(self) -> None:
+        label_chunk(self.process, self.identity, self.chunk.id, self.chunk.attempt)
+
+    def begin(self, worker: str = "killed") -> Claim:
+        """Begin the chunk as a worker does."""
+        claimed = claim(self.database, self.identity, self.chunk.id, self.chunk.attempt, worker)
+        assert claimed
+        return claimed
 
     def die_with(self, image: ChunkImage, ended_by: str | None = None) -> None:
         """Begin the chunk as a worker does that is killed while it labels this image alone; its parent may see how."""
-        claimed = claim(self.database, self.chunk.id, self.chunk.attempt, "killed")
-        assert claimed
-        suspect(self.database, claimed, image.image_id)
+        suspect(self.database, self.begin(), image.image_id)
         if ended_by:
-            note_end(self.database, self.chunk.id, self.chunk.attempt, ended_by)
+            note_end(self.database, self.identity, self.chunk.id, self.chunk.attempt, ended_by)
 
     def outcomes(self) -> dict[str, str]:
         """Return the status, or the kind of failure, by path."""
@@ -101,8 +104,8 @@ def test_a_second_delivery_adds_nothing(night: Night) -> None:
 def test_an_image_that_ends_its_worker_again_and_again_is_given_up_and_the_others_are_labelled(
     night: Night, ended_by: str | None, times: int, kind: str
 ) -> None:
-    guilty = night.chunk.images[2]
-    claim(night.database, night.chunk.id, night.chunk.attempt, "killed")  # in a batch: nobody is suspect yet
+    guilty = night.images[2]
+    night.begin()  # in a batch: nobody is suspect yet
     for _ in range(times):
         night.die_with(guilty, ended_by)
 
@@ -119,7 +122,7 @@ def test_an_image_that_ends_its_worker_again_and_again_is_given_up_and_the_other
 def test_workers_that_died_unseen_with_an_image_are_not_soon_its_fault(night: Night) -> None:
     """Whole workers were killed, by a person or a power cut: an image that was there each time is no poison."""
     for _ in range(MAX_UNSEEN_ENDS - 1):
-        night.die_with(night.chunk.images[2])
+        night.die_with(night.images[2])
 
     night.label()
 
@@ -127,7 +130,7 @@ def test_workers_that_died_unseen_with_an_image_are_not_soon_its_fault(night: Ni
 
 
 def test_an_image_that_a_worker_died_with_once_is_labelled(night: Night) -> None:
-    night.die_with(night.chunk.images[2])
+    night.die_with(night.images[2])
 
     night.label()
 
@@ -135,7 +138,7 @@ def test_an_image_that_a_worker_died_with_once_is_labelled(night: Night) -> None
 
 
 def test_kills_with_different_images_are_nobodys_fault(night: Night) -> None:
-    for image in night.chunk.images:
+    for image in night.images:
         night.die_with(image)
 
     night.label()
@@ -145,11 +148,10 @@ def test_kills_with_different_images_are_nobodys_fault(night: Night) -> None:
 
 def test_what_an_earlier_start_has_stored_is_kept(night: Night) -> None:
     """The chunk's counts hold it once, though the start that stored it never ended."""
-    claimed = claim(night.database, night.chunk.id, night.chunk.attempt, "killed")
-    assert claimed
+    claimed = night.begin()
     labeller = night.process.labeller(night.run)
-    (first,) = labeller.label(night.chunk.images[:1], night.run.roots)
-    store_one(night.database, night.run, claimed, first, "killed")
+    (first,) = labeller.label(night.images[:1], night.run.roots)
+    store_one(night.database, claimed, first, "killed")
 
     night.label()
 
@@ -159,24 +161,19 @@ def test_what_an_earlier_start_has_stored_is_kept(night: Night) -> None:
 
 def test_two_that_label_a_chunk_side_by_side_count_each_image_once(night: Night) -> None:
     """A slow worker holds the whole chunk while another, image by image, has stored half of it."""
-    slow = claim(night.database, night.chunk.id, night.chunk.attempt, "slow")
-    other = claim(night.database, night.chunk.id, night.chunk.attempt, "other")
-    assert slow
-    assert other
-    outcomes = night.process.labeller(night.run).label(night.chunk.images, night.run.roots)
+    slow, other = night.begin("slow"), night.begin("other")
+    outcomes = night.process.labeller(night.run).label(night.images, night.run.roots)
     for outcome in outcomes[:3]:
-        store_one(night.database, night.run, other, outcome, "other")
+        store_one(night.database, other, outcome, "other")
 
-    from storage.outcomes import store
-
-    store(night.database, night.run, slow, outcomes, night.process.sample())
+    assert store(night.database, slow, outcomes, night.process.sample()) is Stored.DONE
 
     state = progress(night.database, night.run.id)
     assert (state.ok, state.missing) == (IMAGES, 0)
 
 
 def test_a_time_limit_sends_the_chunk_back_and_blames_nobody(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
-    claim(night.database, night.chunk.id, night.chunk.attempt, "killed")
+    night.begin()
     labeller = night.process.labeller(night.run)
 
     def too_slow(_images: Sequence[ChunkImage], _roots: Sequence[str]) -> list[Outcome]:
@@ -193,7 +190,45 @@ def test_a_time_limit_sends_the_chunk_back_and_blames_nobody(night: Night, monke
     assert set(night.outcomes().values()) == {"ok"}
 
 
-def test_a_run_of_another_database_is_dropped(night: Night) -> None:
-    label_chunk(night.process, 999, 1, 1, [])
+def test_a_chunk_of_another_database_is_dropped(night: Night) -> None:
+    """It has the same numbers, and would label this one's images."""
+    label_chunk(night.process, "00000000-0000-4000-8000-000000000002", night.chunk.id, night.chunk.attempt)
+
+    assert (night.outcomes(), night.begin().starts) == ({}, 1)
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), (7, 1, 1, [[1, "/etc/passwd"]]), ("", 1, 1), (None, 1, 1), ("x" * 10_000_000, 1, 1)]
+)
+def test_what_is_no_message_is_dropped(night: Night, arguments: tuple[object, ...]) -> None:
+    label_chunk(night.process, *arguments)
+
+    assert (night.outcomes(), night.begin().starts) == ({}, 1)
+
+
+def test_an_error_that_nobody_foresaw_replaces_the_process_and_loses_nothing(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Celery would take the chunk for done: it acknowledges what failed."""
+
+    def break_down(_images: Sequence[ChunkImage], _roots: Sequence[str]) -> list[Outcome]:
+        raise MemoryError
+
+    monkeypatch.setattr(night.process.labeller(night.run), "label", break_down)
+    with pytest.raises(ReplaceProcess) as replaced:
+        night.label()
+    monkeypatch.undo()
+    assert ("MemoryError" in replaced.value.reason, replaced.value.has_labelled) == (True, False)
+    assert night.outcomes() == {}
+
+    night.label()  # in another process, so to speak
+
+    assert list(night.outcomes().values()) == ["ok"] * IMAGES
+
+
+def test_a_cancelled_runs_chunk_is_not_labelled(night: Night) -> None:
+    cancel(night.database, night.run.id)
+
+    night.label()
 
     assert night.outcomes() == {}
