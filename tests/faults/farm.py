@@ -136,6 +136,15 @@ class Farm:
         with closing(Database(load_settings(database_url=self.database_url).database_url)) as database:
             return identity_of(database)
 
+    def identity(self) -> str:
+        """Return the identity of the database, which a command has made by now."""
+        ((identity,),) = self.ask("select uuid from identity")
+        return str(identity)
+
+    def queue_key(self) -> str:
+        """Return the key of the database's queue, as `redis-cli` shows it."""
+        return key_of(self.identity())
+
     def kinds(self) -> dict[str, str]:
         """Return `ok` or the kind of failure, by the file's name."""
         return {
