@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 START_S = 20
 
 
-_HIGHEST_OF_A_CLUSTER = 65_535 - 10_000
-
-
 def free_port() -> int:
     """Return a free port; beside it, a cluster's node opens another one, 10,000 further."""
     while True:

@@ -19,7 +19,6 @@ from broker.queue import depth, held_by_workers, queued_ids, unacknowledged, una
 from common.errors import DatabaseError
 from common.settings import load_settings
 from storage.database import Database
-from storage.identity import identity_of
 from tests.command import wait_until
 from tests.unit.broker.queues import key_of
 
@@ -133,17 +132,9 @@ class Farm:
         return key_of(self.identity())
 
     def identity(self) -> str:
-        with closing(Database(load_settings(database_url=self.database_url).database_url)) as database:
-            return identity_of(database)
-
-    def identity(self) -> str:
         """Return the identity of the database, which a command has made by now."""
         ((identity,),) = self.ask("select uuid from identity")
         return str(identity)
-
-    def queue_key(self) -> str:
-        """Return the key of the database's queue, as `redis-cli` shows it."""
-        return key_of(self.identity())
 
     def kinds(self) -> dict[str, str]:
         """Return `ok` or the kind of failure, by the file's name."""

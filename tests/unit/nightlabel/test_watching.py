@@ -14,7 +14,6 @@ from storage.records import Progress
 from tests.command import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
 #: 640 images in ten chunks, all of them on the queue.

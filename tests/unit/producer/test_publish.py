@@ -52,19 +52,8 @@ def waiting(database: Database, run: Run) -> int:
     return progress(database, run.id).chunks_waiting
 
 
-@pytest.fixture
-def identity(database: Database) -> str:
-    return identity_of(database)
-
-
-@pytest.fixture
-def app(redis: PrivateRedis, identity: str) -> Celery:
-    """The Celery app on the queue of the test's database."""
-    return make_app(settings_for(redis), identity)
-
-
-def chunks_of(redis: PrivateRedis, identity: str) -> list[int]:
-    return [chunk_id for _, ((_, chunk_id, _), *_) in bodies(redis, identity)]
+def chunks_of(redis: PrivateRedis) -> list[int]:
+    return [arguments[1] for _, (arguments, *_) in bodies(redis)]
 
 
 def label_published(database: Database, run: Run, redis: PrivateRedis, messages: int = 1) -> None:
@@ -94,7 +83,7 @@ def test_the_queue_is_never_deeper_than_its_limit(
 
 
 def test_publishing_goes_on_when_the_queue_has_room(
-    app: Celery, redis: PrivateRedis, database: Database, run: Run, identity: str
+    app: Celery, redis: PrivateRedis, database: Database, run: Run
 ) -> None:
     publisher = Publisher(app, database, IDENTITY, run, settings_for(redis, queue_limit=3))
     publisher.publish_waiting()
@@ -109,7 +98,7 @@ def test_one_round_publishes_a_bounded_number(publisher: Publisher, monkeypatch:
 
 
 def test_a_message_that_got_lost_is_published_again_under_a_new_attempt(
-    publisher: Publisher, redis: PrivateRedis, app: Celery, identity: str
+    publisher: Publisher, redis: PrivateRedis, app: Celery
 ) -> None:
     publisher.publish_waiting()
     with raw(redis) as client:
@@ -119,13 +108,13 @@ def test_a_message_that_got_lost_is_published_again_under_a_new_attempt(
     assert queued_ids(app) == ids("1.2", "2.1", "3.1", "4.1", "5.1")
 
 
-def test_a_redis_that_was_flushed_is_filled_again(publisher: Publisher, redis: PrivateRedis, identity: str) -> None:
+def test_a_redis_that_was_flushed_is_filled_again(publisher: Publisher, redis: PrivateRedis) -> None:
     publisher.publish_waiting()
     with raw(redis) as client:
         client.flushall()
     assert publisher.reconcile() == 5
     publisher.publish_waiting()
-    assert chunks_of(redis, identity) == [1, 2, 3, 4, 5]
+    assert chunks_of(redis) == [1, 2, 3, 4, 5]
 
 
 def test_what_is_on_the_queue_is_left_there(publisher: Publisher, app: Celery) -> None:
@@ -138,7 +127,7 @@ def test_what_was_not_published_yet_is_not_lost(publisher: Publisher, database: 
 
 
 def test_a_chunk_that_was_done_meanwhile_is_left_alone(
-    publisher: Publisher, redis: PrivateRedis, database: Database, run: Run, identity: str
+    publisher: Publisher, redis: PrivateRedis, database: Database, run: Run
 ) -> None:
     publisher.publish_waiting()
     label_published(database, run, redis)
@@ -149,19 +138,17 @@ def test_a_chunk_that_was_done_meanwhile_is_left_alone(
 
 
 def test_a_chunk_whose_taker_died_is_published_again_and_delivered_once(
-    publisher: Publisher, redis: PrivateRedis, app: Celery, identity: str
+    publisher: Publisher, redis: PrivateRedis, app: Celery
 ) -> None:
     publisher.publish_waiting()
-    lose_a_taker(settings_for(redis), identity)
+    lose_a_taker(settings_for(redis))
     assert publisher.reconcile() == 1
     publisher.publish_waiting()
     assert (unacknowledged(app), ids("1.2") <= queued_ids(app), depth(app)) == (0, True, 5)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # it takes seconds, and any database does
-def test_a_chunk_that_a_living_worker_holds_is_not_lost(
-    publisher: Publisher, redis: PrivateRedis, app: Celery, identity: str
-) -> None:
+def test_a_chunk_that_a_living_worker_holds_is_not_lost(publisher: Publisher, redis: PrivateRedis, app: Celery) -> None:
     publisher.publish_waiting()
     with raw(redis) as client:
         client.ltrim(key_of(), -1, -1)  # only the oldest stays: the worker takes it
@@ -216,7 +203,7 @@ def test_what_a_full_redis_refuses_again_and_again_is_no_loss(publisher: Publish
 
 
 def test_a_chunk_that_gets_lost_again_and_again_ends_the_run_and_the_next_command_tries_again(
-    publisher: Publisher, redis: PrivateRedis, app: Celery, database: Database, run: Run, identity: str
+    publisher: Publisher, redis: PrivateRedis, app: Celery, database: Database, run: Run
 ) -> None:
     def lose() -> int:
         publisher.publish_waiting()
@@ -232,9 +219,8 @@ def test_a_chunk_that_gets_lost_again_and_again_ends_the_run_and_the_next_comman
 
 def label_all_and_die(database: Database, run: Run, redis: PrivateRedis) -> None:
     """Do what workers do, one of which dies between its commit and the acknowledgement."""
-    identity = identity_of(database)
     label_published(database, run, redis, 5)
-    lose_a_taker(settings_for(redis), identity)
+    lose_a_taker(settings_for(redis))
     with raw(redis) as client:
         client.delete(key_of())
 
@@ -247,21 +233,8 @@ def test_what_a_taker_left_that_died_after_the_commit_is_forgotten_at_the_end(
     assert (publisher.forget_done(), unacknowledged(app)) == (1, 0)
 
 
-def test_what_is_of_another_database_is_neither_taken_for_lost_nor_forgotten(
-    publisher: Publisher, redis: PrivateRedis, app: Celery, database: Database, run: Run
-) -> None:
-    """Its chunks have the same numbers, and a worker of its own died with one."""
-    other = make_app(settings_for(redis), IDENTITY)
-    put(other, 1)
-    lose_a_taker(settings_for(redis))
-    publisher.publish_waiting()
-    assert (publisher.reconcile(), depth(app)) == (0, 5)
-    label_published(database, run, redis, 5)
-    assert (publisher.forget_done(), unacknowledged(other)) == (0, 1)
-
-
 def test_what_is_of_another_run_or_of_nobody_is_not_forgotten(
-    publisher: Publisher, redis: PrivateRedis, app: Celery, database: Database, run: Run, identity: str
+    publisher: Publisher, redis: PrivateRedis, app: Celery, database: Database, run: Run
 ) -> None:
     publisher.publish_waiting()
     label_all_and_die(database, run, redis)
@@ -271,17 +244,15 @@ def test_what_is_of_another_run_or_of_nobody_is_not_forgotten(
     assert (Publisher(app, database, IDENTITY, other, settings_for(redis)).forget_done(), unacknowledged(app)) == (0, 2)
 
 
-def test_a_chunk_that_is_not_done_is_not_forgotten(
-    publisher: Publisher, redis: PrivateRedis, app: Celery, identity: str
-) -> None:
+def test_a_chunk_that_is_not_done_is_not_forgotten(publisher: Publisher, redis: PrivateRedis, app: Celery) -> None:
     publisher.publish_waiting()
-    lose_a_taker(settings_for(redis), identity)
+    lose_a_taker(settings_for(redis))
     assert (publisher.forget_done(), unacknowledged(app)) == (0, 1)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # it takes seconds, and any database does
 def test_what_a_living_worker_has_yet_to_acknowledge_is_left_to_it(
-    publisher: Publisher, redis: PrivateRedis, app: Celery, database: Database, run: Run, identity: str
+    publisher: Publisher, redis: PrivateRedis, app: Celery, database: Database, run: Run
 ) -> None:
     publisher.publish_waiting()
     label_published(database, run, redis, 5)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import QueuePool
 
 from common.errors import DatabaseBusyError, DatabaseError, DatabaseRefusedError
 from common.settings import load_settings
@@ -140,8 +141,10 @@ def test_two_transactions_that_wait_for_each_other_are_no_fault_of_the_values(se
 
 def test_more_transactions_than_connections_are_waited_for(server: Database) -> None:
     engine = server._engine
-    held = [engine.connect() for _ in range(engine.pool.size() + engine.pool._max_overflow)]
-    engine.pool._timeout = 0.1
+    pool = engine.pool
+    assert isinstance(pool, QueuePool)
+    held = [engine.connect() for _ in range(pool.size() + pool._max_overflow)]
+    pool._timeout = 0.1
     try:
         assert type(told(server, "select 1")) is DatabaseBusyError
     finally:
