@@ -58,13 +58,13 @@ def oom_kills(root: Path) -> int | None:
 
 def _groups(root: Path, controller: str) -> Iterator[_Group]:
     """Yield the group of this process that a controller knows, and those that it lies in, the innermost first."""
-    paths = {}  # version 2's line is `0::/path`, version 1's `4:cpu,cpuacct:/path`
+    paths: dict[str, str] = {}  # version 2's line is `0::/path`, version 1's `4:cpu,cpuacct:/path`
     for line in _text(root / "proc/self/cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
-        paths |= dict.fromkeys(controllers.split(","), path)
-    for mount, inside, version, controllers in _mounts(root):
+        _, controllers, place = line.split(":", 2)
+        paths |= dict.fromkeys(controllers.split(","), place)
+    for mount, inside, version, mounted in _mounts(root):
         path = paths.get(controller if version == 1 else "")
-        if path is None or (version == 1 and controller not in controllers):
+        if path is None or (version == 1 and controller not in mounted):
             continue
         # A container may see no more of the tree than its own group, under whatever path it has outside.
         within = path.removeprefix(inside).strip("/") if path.startswith(inside) else ""
@@ -80,9 +80,14 @@ def _mounts(root: Path) -> Iterator[tuple[Path, str, int, list[str]]]:
     """Yield where each tree of groups is mounted, which group its top is, its version and its controllers."""
     for found in map(_MOUNT.match, _text(root / "proc/self/mountinfo").splitlines()):
         if found:
-            at, inside = (re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), found[name]) for name in ("at", "root"))
+            inside, at = (_unescaped(found[name]) for name in ("root", "at"))
             version = 2 if found["kind"] == "cgroup2" else 1
             yield root / at.lstrip("/"), inside, version, found["options"].split(",")
+
+
+def _unescaped(field: str) -> str:
+    """Return a field of `mountinfo` with its blanks, which it writes as a backslash and 040."""
+    return re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), field)
 
 
 def _text(file: Path) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from broker.cgroup import cpu_quota, memory_limit_bytes
+from common.settings import LEAST_MEMORY_LIMIT_MB
 
 if TYPE_CHECKING:
     from common.settings import Settings
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 RESERVED_MB = 500
 #: Megabytes for which another worker is started: 300 hold a small model, and the rest a photo without a fast way.
 WORKER_MB = 500
-#: Megabytes that a worker process may hold at least.
-LEAST_LIMIT_MB = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +65,7 @@ def memory_limit_mb(settings: Settings, offered: Machine | None = None) -> int |
         return settings.memory_limit_mb or None
     offered = offered or machine()
     share = (offered.memory_mb - RESERVED_MB) // max(1, worker_count(settings, offered))
-    return max(LEAST_LIMIT_MB, share)
+    return max(LEAST_MEMORY_LIMIT_MB, share)
 
 
 def limits_in_words(settings: Settings, offered: Machine | None = None) -> str | None:

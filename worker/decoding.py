@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from celery.exceptions import SoftTimeLimitExceeded
 from PIL import AvifImagePlugin, Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from worker import strips
 from worker.costs import check_container, check_costs, check_pixels
@@ -110,8 +111,24 @@ def _pixels(file: Bare, picture: Image.Image, least: int) -> tuple[Image.Image, 
 
 def _loaded(picture: Image.Image) -> Image.Image:
     """Return the picture with the pixels of its first frame decoded."""
+    if isinstance(picture, WebPImageFile):
+        _let_go_of_canvases(picture)
     picture.load()
     return picture
+
+
+def _let_go_of_canvases(picture: WebPImageFile) -> None:
+    """Have a WebP's decoder end between decoding and copying the first frame: it keeps two canvases for the next one.
+
+    With the frame that it returns and Pillow's own, a picture would be held four times.
+    """
+    prepare = picture.load_prepare
+
+    def let_go_and_prepare() -> None:
+        picture._decoder = None  # noqa: SLF001 - nothing else lets it go
+        prepare()
+
+    picture.load_prepare = let_go_and_prepare  # type: ignore[method-assign]
 
 
 def _orientation(picture: Image.Image) -> int:
