@@ -112,23 +112,20 @@ def _pixels(file: Bare, picture: Image.Image, least: int) -> tuple[Image.Image, 
 def _loaded(picture: Image.Image) -> Image.Image:
     """Return the picture with the pixels of its first frame decoded."""
     if isinstance(picture, WebPImageFile):
-        _let_go_of_canvases(picture)
+        picture.__class__ = _LeanWebP
     picture.load()
     return picture
 
 
-def _let_go_of_canvases(picture: WebPImageFile) -> None:
-    """Have a WebP's decoder end between decoding and copying the first frame: it keeps two canvases for the next one.
+class _LeanWebP(WebPImageFile):
+    """A WebP whose decoder ends between decoding and copying the first frame: it keeps two canvases for the next one.
 
     With the frame that it returns and Pillow's own, a picture would be held four times.
     """
-    prepare = picture.load_prepare
 
-    def let_go_and_prepare() -> None:
-        picture._decoder = None  # noqa: SLF001 - nothing else lets it go
-        prepare()
-
-    picture.load_prepare = let_go_and_prepare  # type: ignore[method-assign]
+    def load_prepare(self) -> None:
+        self._decoder = None
+        super().load_prepare()
 
 
 def _orientation(picture: Image.Image) -> int:

@@ -59,3 +59,18 @@ def oom_kills(root: Path = Path("/")) -> int | None:
     counters = root / "proc/vmstat"
     found = re.search(r"^oom_kill (\d+)$", counters.read_text(), re.MULTILINE) if counters.is_file() else None
     return int(found[1]) if found else None
+
+
+class OomKills:
+    """Tells whether the kernel has killed for lack of memory since it was last asked.
+
+    Any process, of this container or machine: nobody says which. One that was killed at that time was most likely it.
+    """
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self._root = root
+        self._seen = oom_kills(root) or 0
+
+    def has_killed(self) -> bool:
+        before, self._seen = self._seen, oom_kills(self._root) or 0
+        return self._seen > before

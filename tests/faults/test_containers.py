@@ -11,6 +11,7 @@ from PIL import Image
 
 from tests.cgroups import limited
 from tests.conftest import missing
+from tests.faults.farm import PLANTED, plant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,6 +55,41 @@ def test_a_container_with_one_cpu_gets_one_worker_and_is_told_so(
     assert f"the limit of this container, {EACH_MB / 1000} GB for each of 1 worker" in said
     assert len(nightlabel.sql("select distinct worker from results")) == 1
     assert nightlabel.sql("select status, count(*) from results group by status") == [("ok", 100)]
+
+
+def test_an_image_that_the_kernel_ends_its_worker_for_is_too_large_and_no_poison(
+    container: Group, nightlabel: Nightlabel, archive: Callable[[int], Path]
+) -> None:
+    """With no limit set: the kernel counts whom it ends, and is believed."""
+    folder = archive(20)
+    plant(folder / "000" / "00007.jpg", "memory")
+    nightlabel.environment |= {"PYTHONPATH": str(PLANTED), "NIGHTLABEL_MEMORY_LIMIT_MB": "0"}
+
+    run_in(container, nightlabel, folder)
+
+    assert container.oom_kills() == 2
+    assert nightlabel.sql("select status, count(*) from results group by status") == [("failed", 1), ("ok", 19)]
+    ((path, kind, error),) = nightlabel.sql("select path, error_kind, error from results where status = 'failed'")
+    assert path.endswith("00007.jpg")
+    assert kind == "too_large"
+    assert "out of memory, 2 times while it labelled this image alone" in error
+
+
+def test_with_the_default_limit_the_kernel_ends_nobody(
+    container: Group, nightlabel: Nightlabel, archive: Callable[[int], Path]
+) -> None:
+    """The same image: it is refused memory, and its decoder does not heed that."""
+    folder = archive(20)
+    plant(folder / "000" / "00007.jpg", "memory")
+    nightlabel.environment |= {"PYTHONPATH": str(PLANTED)}
+
+    run_in(container, nightlabel, folder)
+
+    assert container.oom_kills() == 0
+    assert nightlabel.sql("select coalesce(error_kind, status), count(*) from results group by 1 order by 1") == [
+        ("ok", 19),
+        ("poison", 1),
+    ]
 
 
 def write_large(folder: Path, photo: Path) -> None:
