@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import runs
 from benchmarks.page import Section
-from common.settings import available_cpus
+from broker.machine import available_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

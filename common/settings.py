@@ -20,6 +20,8 @@ from common.urls import check_url, is_url, redact
 ENV_PREFIX = "NIGHTLABEL_"
 #: `--weights random`: an untrained model, for trying things out. Every report says so.
 RANDOM_WEIGHTS = "random"
+#: Megabytes that a labelling process needs at least, with a small model and an ordinary photo.
+LEAST_MEMORY_LIMIT_MB = 300
 
 
 #: Where a user who has neither a home nor a named cache keeps things: nowhere, and whoever needs them says so.
@@ -117,6 +119,12 @@ def _text(value: Any) -> Any:  # noqa: ANN401 - see above
 
 
 #: Names of files may hold bytes that are not UTF-8, which pydantic's own types refuse.
+def _memory_limit(value: int | None) -> int | None:
+    if value is not None and 0 < value < LEAST_MEMORY_LIMIT_MB:
+        raise ValueError(f"a process needs {LEAST_MEMORY_LIMIT_MB} at least; 0 sets no limit")
+    return value
+
+
 Folder = Annotated[Path, PlainValidator(_folder)]
 Globs = Annotated[tuple[str, ...], NoDecode, PlainValidator(_split)]
 
@@ -145,7 +153,7 @@ class Settings(BaseSettings):
     #: Where prepared models are kept.
     cache_dir: Folder = Field(default_factory=_default_cache_dir)
 
-    #: Worker processes; None: one a CPU that this process may use.
+    #: Worker processes; None: one for each CPU that may be used, or as many as memory allows.
     workers: int | None = Field(None, ge=0, le=1024)
     #: Images an engine sees at once. Above 8 nothing gets faster, and memory grows.
     batch_size: int = Field(8, ge=1, le=256)
@@ -156,8 +164,9 @@ class Settings(BaseSettings):
 
     #: How far the workers stand back behind other programs: 0 not at all, 19 as far as possible (nice(1)).
     nice: int = Field(0, ge=0, le=19)
-    #: Megabytes that a worker process may hold; a picture that needs more fails (`too_large`). None: no limit.
-    memory_limit_mb: int | None = Field(None, ge=300)
+    #: Megabytes that a worker process may hold; a picture that needs more fails (`too_large`). None: its share of what
+    #: the machine or its container has; 0: no limit.
+    memory_limit_mb: Annotated[int | None, AfterValidator(_memory_limit)] = Field(None, ge=0)
 
     #: Seconds after which a chunk that hangs is killed; a decoder can hang holding the GIL.
     time_limit_s: int = Field(120, ge=2)
@@ -204,10 +213,6 @@ class Settings(BaseSettings):
     def max_pixels(self) -> int:
         return self.max_megapixels * 1_000_000
 
-    @property
-    def worker_count(self) -> int:
-        return available_cpus() if self.workers is None else self.workers
-
 
 def as_environment(settings: Settings) -> dict[str, str]:
     """Return the environment variables that give another process the same settings."""
@@ -220,14 +225,6 @@ def as_environment(settings: Settings) -> dict[str, str]:
 
 def _joined(globs: tuple[str, ...]) -> str:
     return json.dumps(globs) if any("," in glob or glob.startswith('["') for glob in globs) else ",".join(globs)
-
-
-def available_cpus() -> int:
-    """CPUs that this process may run on: what a container or `taskset` left of the machine's."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS
-        return os.cpu_count() or 1
 
 
 def load_settings(**given: Any) -> Settings:  # noqa: ANN401 - an option of any type

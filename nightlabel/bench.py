@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from broker.machine import available_cpus, worker_count
 from common.errors import ArchiveError, ModelError
 from common.private_folder import private_folder
-from common.settings import available_cpus
 from nightlabel.manifest_writer import ManifestWriter
 from nightlabel.run import everything
 from producer.enqueue import write_manifest
@@ -128,7 +128,7 @@ def bench(settings: Settings, paths: Sequence[str], say: Callable[[str], None]) 
         measured.inference[precision] = _time_inference(precision, views, settings)
         say(f"  {precision:<10}{_speed_or_reason(measured.inference[precision])}")
     say(f"\nThe whole system with {ready.model}, on {ready.engine}")
-    counts = _worker_counts(settings.worker_count or available_cpus())
+    counts = _worker_counts(worker_count(settings) or available_cpus())
     for workers in counts:
         seconds = SYSTEM_S / len(counts)
         measured.system.append(_time_system(workers, seconds, measured, source, roots, ready, settings, say))

@@ -76,13 +76,20 @@ NoSkip = Annotated[
     bool,
     typer.Option("--no-skip", help="Also folders that other programs keep, as `@eaDir`. [NIGHTLABEL_NO_SKIP]"),
 ]
-Workers = Annotated[int | None, typer.Option(metavar="N", help="Worker processes. [NIGHTLABEL_WORKERS; one a CPU]")]
+Workers = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Worker processes. [NIGHTLABEL_WORKERS; one for each CPU]"),
+]
 Nice = Annotated[
     int | None, typer.Option(metavar="N", help="Stand back behind other programs, 0 to 19. [NIGHTLABEL_NICE]")
 ]
 MemoryLimit = Annotated[
     int | None,
-    typer.Option("--memory-limit", metavar="MB", help="Memory of each worker process. [NIGHTLABEL_MEMORY_LIMIT_MB]"),
+    typer.Option(
+        "--memory-limit",
+        metavar="MB",
+        help="Most memory of each worker; 0: any. [NIGHTLABEL_MEMORY_LIMIT_MB]",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 Html = Annotated[
@@ -219,7 +226,8 @@ def enqueue(
 @_guarded
 def worker(
     concurrency: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Processes. [NIGHTLABEL_WORKERS; one a CPU]")
+        int | None,
+        typer.Option(metavar="N", min=1, help="Processes. [NIGHTLABEL_WORKERS; one for each CPU]"),
     ] = None,
     db: Db = None,
     broker: Broker = None,
@@ -580,18 +588,19 @@ def _quantise_if_int8(settings: Settings, paths: list[str]) -> None:
 def _announce(run: Run, settings: Settings, *, is_new: bool) -> None:
     console = Screen(stderr=True)
     verb = "Labelling" if is_new else "Going on with"
-    from common.settings import available_cpus
+    from broker.machine import limits_in_words, machine, worker_count
     from storage.records import shown
 
     roots = ", ".join(map(shown, run.roots))
     console.out(f"{verb} {roots} (run {run.id})", highlight=False)
     console.out(f"with {run.model}, on {run.engine}", highlight=False)
 
-    if settings.worker_count > available_cpus():
-        console.out(
-            f"{settings.worker_count} workers on {available_cpus()} CPUs take turns: that is no faster.",
-            highlight=False,
-        )
+    offered = machine()
+    workers = worker_count(settings, offered)
+    if limits := limits_in_words(settings, offered):
+        console.out(limits, highlight=False)
+    if workers > offered.cpus:
+        console.out(f"{workers} workers on {offered.cpus} CPUs take turns: that is no faster.", highlight=False)
 
 
 def _follow_here(settings: Settings, database: Database, run: Run, manifest: ManifestWriter) -> None:

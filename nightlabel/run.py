@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from broker.app import make_app
+from broker.machine import worker_count
 from broker.private_redis import PrivateRedis
 from broker.queue import check_broker
 from common.errors import UsageError
@@ -88,7 +89,7 @@ def everything(
 
     With no broker set, Redis is a private one. The workers are this machine's, unless `workers` is 0.
     """
-    if settings.broker_url is None and not settings.worker_count:
+    if settings.broker_url is None and not worker_count(settings):
         raise UsageError("With no workers here, they must be elsewhere: set NIGHTLABEL_BROKER_URL, or use --workers 1.")
     with ExitStack() as stack:
         folder = stack.enter_context(private_folder())
@@ -105,7 +106,7 @@ def everything(
         stack.callback(follower.release)
         follower.claim()
         set_engine(database, run)
-        workers = LocalWorkers(settings, folder / "worker.log") if settings.worker_count else None
+        workers = LocalWorkers(settings, folder / "worker.log") if worker_count(settings) else None
         if workers:
             stack.callback(workers.stop)
             workers.start()

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 START_S = 20
+#: A cluster's node listens 10,000 further, too.
+_HIGHEST_OF_A_CLUSTER = 65_535 - 10_000
 
 
 def free_port() -> int:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from broker.machine import available_cpus
 from common.bounded import ask
-from common.settings import available_cpus
 from storage.records import ChunkImage, shown
 from worker.labelling import Labeller
 from worker.models import resolve

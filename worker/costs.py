@@ -29,6 +29,10 @@ HEIF_MAX_PIXELS = 32768 * 32768
 
 _TAG = {info.name: tag for tag, info in TAGS_V2.items()}
 _TILE_SIZE = _TAG["TileWidth"], _TAG["TileLength"]
+_STRIP_BYTES = _TAG["StripByteCounts"], _TAG["TileByteCounts"]
+#: Bytes that the strips of a TIFF may have together, five times the largest file. They may lie over each other: 100,000
+#: that each have the whole of a file of 1 MB are read 100,000 times.
+MAX_STRIP_BYTES = 1_000_000_000
 #: In a JPEG's entropy-coded data, 0xFF stands before 0 and before restart markers alone: any other begins a segment.
 _MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
@@ -80,6 +84,7 @@ def check_costs(data: bytes, picture: Image.Image, max_pixels: int) -> None:
         _check_scans(data, picture)
     elif picture.format == "TIFF":
         _check_tiles(picture, max_pixels)
+        _check_strips(picture)
 
 
 def _check_scans(data: bytes, picture: Image.Image) -> None:
@@ -95,6 +100,14 @@ def _check_tiles(picture: Any, max_pixels: int) -> None:  # noqa: ANN401 - Pillo
     if width * height > max_pixels:  # a tile is decoded whole, however little of it the picture shows
         allowed = f"NIGHTLABEL_MAX_MEGAPIXELS allows {max_pixels // 1_000_000} million"
         raise ImageError(FailureKind.TOO_LARGE, f"its tiles have {width} × {height} pixels; {allowed}")
+
+
+def _check_strips(picture: Any) -> None:  # noqa: ANN401 - as above
+    read = sum(int(count) for tag in _STRIP_BYTES for count in picture.tag_v2.get(tag, ()))
+    if read > MAX_STRIP_BYTES:
+        read_mb, most_mb = read // 1_000_000, MAX_STRIP_BYTES // 1_000_000
+        said = f"its strips or tiles, which lie over each other, have {read_mb} MB; a TIFF may have {most_mb}"
+        raise ImageError(FailureKind.TOO_LARGE, said)
 
 
 def _too_large(width: int, height: int, limit: str, *, mark: str = "; ") -> ImageError:

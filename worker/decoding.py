@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from celery.exceptions import SoftTimeLimitExceeded
 from PIL import AvifImagePlugin, Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from worker import strips
 from worker.costs import check_container, check_costs, check_pixels
@@ -110,8 +111,21 @@ def _pixels(file: Bare, picture: Image.Image, least: int) -> tuple[Image.Image, 
 
 def _loaded(picture: Image.Image) -> Image.Image:
     """Return the picture with the pixels of its first frame decoded."""
+    if isinstance(picture, WebPImageFile):
+        picture.__class__ = _LeanWebP
     picture.load()
     return picture
+
+
+class _LeanWebP(WebPImageFile):
+    """A WebP whose decoder ends between decoding and copying the first frame: it keeps two canvases for the next one.
+
+    With the frame that it returns and Pillow's own, a picture would be held four times.
+    """
+
+    def load_prepare(self) -> None:
+        self._decoder = None
+        super().load_prepare()
 
 
 def _orientation(picture: Image.Image) -> int:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from common.errors import ModelError
 from common.settings import NO_CACHE
 from storage.records import Model, Preprocessing
+from worker.memory import lift_limit
 from worker.weights import sha256_of
 
 if TYPE_CHECKING:
@@ -256,6 +257,7 @@ def _model(fields: dict[str, Any]) -> Model:
 
 if __name__ == "__main__":
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    lift_limit()  # a labelling process may have started this one
     try:
         _main(sys.argv[1], json.load(sys.stdin))
     except Exception as error:  # noqa: BLE001 - the parent process shows the last line as a sentence

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import signal
 from collections import OrderedDict
 from contextlib import suppress
@@ -16,12 +15,14 @@ from typing import TYPE_CHECKING
 import psutil
 from billiard.process import current_process
 
+from broker.machine import memory_limit_mb
 from broker.process import host_name, process_identity
 from common.errors import ModelError
+from common.settings import LEAST_MEMORY_LIMIT_MB
 from storage.database import Database
 from storage.records import ProcessSample, WorkerSample
 from storage.runs import run_to_serve
-from worker.memory import peak_rss_bytes
+from worker.memory import held_mb, limit_memory, peak_rss_bytes
 from worker.models import resolve, resolve_recorded
 
 if TYPE_CHECKING:
@@ -114,8 +115,17 @@ class WorkerProcess:
         if self.settings.nice:
             os.nice(self.settings.nice)
         if self.settings.memory_limit_mb:
-            limit_bytes = self.settings.memory_limit_mb * 1_000_000
-            resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
+            limit_memory(self.settings.memory_limit_mb)
+
+    def keep_to_its_share(self) -> None:
+        """With no limit set, hold no more than this machine or container has for each worker, once it is warm.
+
+        A picture that needs more fails. Without that the kernel would end a process when memory is short, and that may
+        be any. What the model itself needs is not refused, nor what an ordinary picture takes.
+        """
+        share = memory_limit_mb(self.settings)
+        if share and not self.settings.memory_limit_mb:
+            limit_memory(max(share, held_mb() + LEAST_MEMORY_LIMIT_MB), may_be_lifted=True)
 
     def end_worker(self, error: DatabaseError) -> None:
         """Have the worker's main process end, with the error's exit status.

@@ -17,7 +17,8 @@ from broker.message import ChunkMessage
 from common.errors import DatabaseError
 from storage.claims import note_end
 from storage.database import Database
-from worker.task import TIME_LIMIT, ReplaceProcess
+from worker.memory import OomKills
+from worker.task import OUT_OF_MEMORY, TIME_LIMIT, ReplaceProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 #: As billiard says it: `Worker exited prematurely: signal 11 (SIGSEGV) Job: 7.`
 _LOST = re.compile(r"prematurely: (.+?)(?: Job: \d+)?\.?$")
+#: What the kernel ends a process with when memory is short; others may send it too.
+_KILL = "SIGKILL"
 
 
 def request_class(settings: Settings, on_replaced: Callable[[ReplaceProcess], None]) -> type[Request]:
@@ -39,6 +42,7 @@ def request_class(settings: Settings, on_replaced: Callable[[ReplaceProcess], No
 
     Source: https://docs.celeryq.dev/en/stable/userguide/tasks.html#requests-and-custom-requests
     """
+    kernel = OomKills()
 
     class ChunkRequest(Request):  # type: ignore[misc]  # Celery has no types
         """A chunk in work, seen from the main process."""
@@ -58,7 +62,8 @@ def request_class(settings: Settings, on_replaced: Callable[[ReplaceProcess], No
                 return
             if isinstance(error, WorkerLostError):
                 found = _LOST.search(str(error))
-                self._note_end(found[1] if found else str(error))
+                said = found[1] if found else str(error)
+                self._note_end(OUT_OF_MEMORY if _KILL in said and kernel.has_killed() else said)
             super().on_failure(exc_info, *args, **options)
 
         def _note_end(self, ended_by: str) -> None:

@@ -15,6 +15,7 @@ from celery.signals import celeryd_init, worker_process_init, worker_ready
 from celery.worker import state
 
 from broker.app import LABEL_CHUNK, make_app, serve_database
+from broker.machine import limits_in_words, worker_count
 from broker.process import die_with_parent, host_name
 from broker.queue import check_broker
 from common.errors import (
@@ -55,6 +56,7 @@ def make_worker_app(settings: Settings) -> Celery:
     """Return the Celery app of a worker: the task, and what happens when its processes start."""
     app = make_app(settings)
     app.set_current()
+    app.conf.worker_concurrency = worker_count(settings)
     keep_to_one_core()
     main_pid = os.getpid()
     processes: list[WorkerProcess] = []  # one, made after the fork
@@ -140,6 +142,7 @@ def _begin(process: WorkerProcess, main_pid: int) -> None:
         process.warm_up()
     except NightlabelError as error:
         logger.error("Not warm yet. %s", error)  # noqa: TRY400 - each task will try, and say so
+    process.keep_to_its_share()
 
 
 def check_start(settings: Settings) -> str:
@@ -198,9 +201,10 @@ def check_semaphores() -> None:
 
 
 def _serve(settings: Settings) -> int:
+    if limits := limits_in_words(settings):
+        print(f"nightlabel worker: {limits}", file=sys.stderr)  # noqa: T201 - for people
     worker = make_worker_app(settings).Worker(
         hostname=f"nightlabel-{os.getpid()}@{host_name()}",
-        concurrency=settings.worker_count,
         loglevel=settings.log_level.upper(),
         pool="prefork",
         # Workers need not know each other, and asking for neighbours takes a second at the start.

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 #: What `Claim.ended_by` begins with where a start took too long.
 TIME_LIMIT = "time limit"
+#: What `Claim.ended_by` is where the kernel killed a process, since memory was short.
+OUT_OF_MEMORY = "the kernel, which killed it since this machine or container was out of memory"
 #: Seconds before a chunk that this worker could not take or store goes back to the queue.
 PAUSE_S = 5
 #: Starts that a signal or the time limit may end with the same image, labelled alone, before it is given up.
@@ -214,4 +216,6 @@ def _given_up(claimed: Claim, image: ChunkImage) -> Outcome | None:
     times = f"{starts} times while it labelled this image alone"
     if ended_by.startswith(TIME_LIMIT):
         return failed(image, FailureKind.TIMEOUT, f"the worker was ended by the {ended_by} {times}")
+    if ended_by == OUT_OF_MEMORY:
+        return failed(image, FailureKind.TOO_LARGE, f"the worker was ended by {ended_by}, {times}")
     return failed(image, FailureKind.POISON, f"the worker died {times}: {ended_by}")

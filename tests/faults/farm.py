@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from broker.private_redis import PrivateRedis
     from tests.command import Nightlabel
 
-_PLANTED = Path(__file__).with_name("planted")
+PLANTED = Path(__file__).with_name("planted")
 #: Seconds after which an unacknowledged message is delivered again, to workers that are started with `SOON_AGAIN`: far
 #: less than any that users can set.
 VISIBILITY_S = 4
@@ -59,7 +59,7 @@ class Farm:
         self.nightlabel.environment |= {
             "NIGHTLABEL_BROKER_URL": self.broker_url,
             "NIGHTLABEL_DATABASE_URL": self.database_url,
-            "PYTHONPATH": str(_PLANTED),
+            "PYTHONPATH": str(PLANTED),
             "FAULTS": str(faults),
         }
 

@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from common.errors import UsageError
-from common.settings import as_environment, available_cpus, load_settings
+from common.settings import as_environment, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -139,12 +139,14 @@ def test_globs_from_the_command_line_come_one_by_one() -> None:
     assert load_settings(include=["*.jpg", "2020/*"]).include == ("*.jpg", "2020/*")
 
 
-def test_by_default_there_is_a_worker_for_each_cpu_that_is_ours() -> None:
-    assert load_settings().worker_count == available_cpus() <= (os.cpu_count() or 1)
+@pytest.mark.parametrize("megabytes", [1, 299])
+def test_a_memory_limit_under_which_nothing_works_is_refused(megabytes: int) -> None:
+    with pytest.raises(UsageError, match="a process needs 300 at least; 0 sets no limit"):
+        load_settings(memory_limit_mb=megabytes)
 
 
-def test_no_workers_means_none() -> None:
-    assert load_settings(workers=0).worker_count == 0
+def test_no_memory_limit_reaches_other_processes_as_none() -> None:
+    assert as_environment(load_settings(memory_limit_mb=0))["NIGHTLABEL_MEMORY_LIMIT_MB"] == "0"
 
 
 def test_a_chunk_is_asked_to_end_before_it_is_killed() -> None:

@@ -211,3 +211,24 @@ def test_costs_are_asked_before_anything_is_decoded(preprocessing: Preprocessing
     scan = bomb.index(b"\xff\xda")
 
     assert "scans" in refusal(bomb[:scan] + b"\xff\xda\0\x02" * 40, preprocessing, DEFAULT_PIXELS)
+
+
+def test_strips_that_lie_over_each_other_are_not_unpacked_again_and_again(preprocessing: Preprocessing) -> None:
+    """Each of 20,000 has all of a megabyte, and unpacks to a gigabyte; the picture has 160,000 pixels."""
+    strips, packer = 20_000, zlib.compressobj(9)
+    packed = b"".join(packer.compress(bytes(10_000_000)) for _ in range(100)) + packer.flush()
+    places_at = 8 + len(packed) + len(packed) % 2
+    arrays = struct.pack("<I", 8) * strips + struct.pack("<I", len(packed)) * strips
+    fields = (
+        *((256, 4, 1, 8), (257, 4, 1, strips), (258, 3, 1, 8), (259, 3, 1, 8), (262, 3, 1, 1)),
+        *((273, 4, strips, places_at), (277, 3, 1, 1), (278, 3, 1, 1), (279, 4, strips, places_at + 4 * strips)),
+    )
+    entries = b"".join(struct.pack("<HHII", *field) for field in fields)
+    directory = struct.pack("<H", len(fields)) + entries + bytes(4)
+    data = (
+        b"II*\0" + struct.pack("<I", places_at + len(arrays)) + packed.ljust(places_at - 8, b"\0") + arrays + directory
+    )
+
+    said = refusal(data, preprocessing, DEFAULT_PIXELS)
+
+    assert said.startswith("its strips or tiles, which lie over each other, have ")
