@@ -73,7 +73,7 @@ def decode_jpeg(bare: Bare, mode: str, size: tuple[int, int], least: int) -> Jpe
         pixels = simplejpeg.decode_jpeg(bare.data, strict=False, **options)
     except ValueError:
         return None
-    if not bare.ended:
+    if not bare.ended and not _has_more(bare.data, complaint):
         raise ImageError(FailureKind.TRUNCATED, "the file ends before the picture does")
     _check_rows(pixels)
     return JpegPixels(pixels, complaint)
@@ -84,12 +84,17 @@ def _without_padding(data: bytes, complaint: str) -> Iterator[bytes]:
 
     The last pixels may end in zeros of their own, so some of them are left in turn.
     """
-    found = _LEFT_OVER.search(complaint)
     body = data.removesuffix(_EOI)
-    if found and not body[-int(found[1]) :].strip(b"\0"):
+    if _LEFT_OVER.search(complaint) and not _has_more(data, complaint):
         sound = len(body.rstrip(b"\0"))
         for own in range(_MOST_OWN_ZEROS + 1):
             yield body[: sound + own] + _EOI
+
+
+def _has_more(data: bytes, complaint: str) -> bool:
+    """Tell whether something lies behind the last pixel, so that the file did not end too early; zeros are nothing."""
+    found = _LEFT_OVER.search(complaint)
+    return bool(found and data.removesuffix(_EOI)[-int(found[1]) :].strip(b"\0"))
 
 
 def _check_rows(pixels: NDArray[np.uint8]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worker.formats.bare import HOLE_COMPLAINT, Bare, has_hole
+from worker.formats.bare import HOLE_COMPLAINT, Bare, bounded, has_hole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,9 +43,9 @@ def bare(data: bytes) -> Bare:
 def _inside_meta(data: bytes) -> list[tuple[bytes, int, int]]:
     """Return what lies in the box that describes the items, their list first."""
     boxes: list[tuple[bytes, int, int]] = []
-    for kind, begin, end in _boxes(data, 0, len(data)):
+    for kind, begin, end in bounded(_boxes(data, 0, len(data))):
         if kind == b"meta":
-            boxes += _boxes(data, begin + _FULL_BOX_BYTES, end)
+            boxes += bounded(_boxes(data, begin + _FULL_BOX_BYTES, end))
     return sorted(boxes, key=lambda box: box[0] != b"iinf")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from worker.failures import FailureKind, ImageError
 from worker.formats import orientation
-from worker.formats.bare import HOLE_COMPLAINT, Bare, has_hole
+from worker.formats.bare import HOLE_COMPLAINT, Bare, bounded, has_hole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,7 @@ _TABLES = frozenset((_DHT, _DAC, _DQT, _DRI))
 _PROGRAMS = frozenset((*range(_APP0, _APP15 + 1), _COM))
 _WITH_LENGTH = _FRAMES | _TABLES | _PROGRAMS | {_SOS, _DNL}
 _PROGRESSIVE = (0xC2, 0xCA)
+_BEGINS_SEGMENT = re.compile(b"\xff[" + b"".join(b"\\x%02x" % marker for marker in sorted(_WITH_LENGTH)) + b"]")
 #: By a marker's second byte: whether it ends the coded data of a scan.
 _ENDS_SCAN = np.isin(np.arange(256), [*_WITH_LENGTH, _END])
 #: JFIF 1.1 without a thumbnail: it says that colours are YCbCr.
@@ -59,6 +61,7 @@ def bare(data: bytes) -> Bare:
 
     Raises:
         LookupError: no scan begins in it.
+        ValueError: it has too many segments.
         ImageError: scans of a progressive picture are missing.
 
     """
@@ -77,7 +80,7 @@ def bare(data: bytes) -> Bare:
 
 def _read_head(data: bytes, view: memoryview, walk: _Walk) -> int:
     """Keep what decoding needs, and return where the first scan begins."""
-    for marker, begin, end in _segments(data):
+    for marker, begin, end in bounded(_segments(data)):
         body = data[begin + 4 : end]
         if marker == _SOS:
             return begin
@@ -94,11 +97,8 @@ def _read_head(data: bytes, view: memoryview, walk: _Walk) -> int:
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield marker, begin and end of each segment of the head; whatever lies between two is passed over."""
     at = 2
-    while (at := data.find(b"\xff", at)) >= 0:
-        marker = data[at + 1]
-        if marker not in _WITH_LENGTH:
-            at += 1
-            continue
+    while found := _BEGINS_SEGMENT.search(data, at):
+        at, marker = found.start(), data[found.start() + 1]
         end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         if end > len(data) and marker in _PROGRAMS:
             at += 2  # a length of metadata is wrong: go on at the next marker

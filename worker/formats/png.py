@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from worker.formats import orientation
-from worker.formats.bare import Bare
+from worker.formats.bare import Bare, bounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,11 +47,11 @@ def bare(data: bytes) -> Bare:
     """Return the chunks that make the default picture, and an end.
 
     Raises:
-        ValueError: no pixels.
+        ValueError: no pixels, or too many chunks.
 
     """
     walk, ended, has_pixels, view = _Walk(), False, False, memoryview(data)
-    for chunk in _chunks(data, view):
+    for chunk in bounded(_chunks(data, view)):
         ended = chunk.kind == b"IEND"
         if ended:
             break

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from worker.failures import FailureKind, ImageError
 from worker.formats import orientation
-from worker.formats.bare import HOLE_COMPLAINT, Bare, has_hole
+from worker.formats.bare import HOLE_COMPLAINT, Bare, bounded, has_hole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ def bare(data: bytes) -> Bare:
     """
     kept: dict[bytes, bytes] = {}  # each kind once: of an animation, the first frame
     exifs, xmp, complaint = [], b"", None
-    for chunk in _chunks(data):
+    for chunk in bounded(_chunks(data)):
         if chunk.kind in _KEPT and chunk.kind not in kept:
             if len(chunk.body) < chunk.length:
                 raise ImageError(FailureKind.TRUNCATED, "the file ends before the picture does")

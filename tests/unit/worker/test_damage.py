@@ -204,6 +204,13 @@ def test_a_jpeg_that_ends_within_its_rows_is_truncated(
     assert outcome(data[:-lost], preprocessing) == "truncated"
 
 
+def test_a_jpeg_whose_end_was_overwritten_is_not_truncated(photo: Image.Image, preprocessing: Preprocessing) -> None:
+    """Its rows are all there, and something behind them: to say that the file ends too early would be false."""
+    data = encoded(photo, "JPEG", quality=95)
+
+    assert outcome(data[:-2] + b"SEFT" * 100, preprocessing) == "doubtful"
+
+
 @pytest.mark.parametrize("lost", [200, 5000])
 def test_a_download_whose_rest_is_zeros_is_not_whole(
     lost: int, photo: Image.Image, preprocessing: Preprocessing

@@ -16,6 +16,8 @@ from PIL import Image
 from tests.unit.worker.odd_files import chunk, gif_with, jpeg_with, png_with, tiff_with, webp_with, with_exif
 from tests.unit.worker.pictures import BEST, MAX_PIXELS, encoded, farthest, view
 from worker.decoding import decode
+from worker.formats import bare
+from worker.formats.bare import MOST_PARTS
 from worker.formats.orientation import in_exif
 
 if TYPE_CHECKING:
@@ -220,6 +222,17 @@ def large(picture: Image.Image) -> dict[str, tuple[bytes, bytes]]:
 def test_large_metadata_leaves_the_picture_as_it_is(small: Image.Image, preprocessing: Preprocessing) -> None:
     for name, (odd, plain) in large(small).items():
         assert farthest(view(odd, preprocessing), view(plain, preprocessing)) == 0, name
+
+
+def test_a_file_of_nothing_but_heads_is_left_to_its_decoder(small: Image.Image) -> None:
+    """Each head would cost its reader more memory than it takes in the file."""
+    jpeg, png, avif = (encoded(small, name) for name in ("JPEG", "PNG", "AVIF"))
+    for data in (
+        jpeg[:2] + b"\xff\xdb\0\2" * MOST_PARTS + jpeg[2:],
+        png[:33] + chunk(b"tEXt", b"") * MOST_PARTS + png[33:],
+        avif[:32] + b"\0\0\0\x08free" * (MOST_PARTS + 1),
+    ):
+        assert bare(data).data is data
 
 
 #: Decodes each file that is named, and prints what the process held at most, from /proc.
