@@ -14,8 +14,8 @@ Part = TypeVar("Part")
 _HOLE = bytes(64)
 HOLE_COMPLAINT = f"{len(_HOLE)} or more zeros in a row lie in its coded pixels"
 
-#: Segments, chunks or boxes of a file that are looked at; 256 MB in chunks of 8 KiB have 32,768. Each costs memory, so a
-#: file made of nothing else must not have as many as it likes.
+#: Segments, chunks or boxes of a file that are looked at; 256 MB in chunks of 8 KiB have 32,768. Each costs memory, so
+#: a file made of nothing else must not have as many as it likes.
 MOST_PARTS = 500_000
 
 
