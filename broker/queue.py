@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from broker.rights import check_rights
+from broker.transport import Channel
 from broker.trouble import ERRORS, trouble
 
 if TYPE_CHECKING:
@@ -91,12 +92,12 @@ def held_by_workers(app: Celery) -> Held:
     """
     ids: set[str] = set()
     silent = 0
-    with translated(app), app.connection_for_write() as connection:
-        inspect = app.control.inspect(timeout=INSPECT_TIMEOUT_S, connection=connection)
+    with translated(app):
+        inspect = app.control.inspect(timeout=INSPECT_TIMEOUT_S)
         # In this order: a chunk goes from reserved to active, never back, so that it is in one of the answers.
         for ask in (inspect.reserved, inspect.active):
             replies = ask() or {}
-            silent = max(silent, connection.default_channel.receivers - len(replies))
+            silent = max(silent, Channel.receivers - len(replies))
             for tasks in replies.values():
                 ids |= {task["id"] for task in tasks}
     return Held(ids=frozenset(ids), silent=silent)

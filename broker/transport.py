@@ -135,7 +135,8 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu has no types
     """A channel that outlives what it cannot read, and a Redis that refuses."""
 
     QoS = QoS
-    #: How many connections the last message to all workers went to.
+    #: How many connections this process' last message to all workers went to, over whichever channel: kombu takes one
+    #: from a pool.
     receivers = 0
     Message = Message
 
@@ -143,7 +144,7 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu has no types
         """Send a message to all that listen, and note how many do: Redis knows, and kombu does not ask."""
         topics = self._get_publish_topics(exchange, routing_key)
         with self.conn_or_acquire() as client:
-            self.receivers = sum(client.publish(topic, dumps(message)) for topic in topics)
+            Channel.receivers = sum(client.publish(topic, dumps(message)) for topic in topics)
 
     def _brpop_read(self, **options: Any) -> bool:  # noqa: ANN401 - kombu's
         """Read one message and hand it on.

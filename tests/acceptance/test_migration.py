@@ -31,7 +31,7 @@ def make_schema(path: Path) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(storage.schema.__file__).with_name("migrations")))
     with database.write() as connection:
-        config.attributes["connection"] = connection
+        config.attributes.update(connection=connection, schema=None)
         command.upgrade(config, SCHEMA)
     database.close()
 
