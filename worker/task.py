@@ -127,7 +127,7 @@ def _store(process: WorkerProcess, claimed: Claim, results: dict[int, Outcome]) 
 
 
 def _store_one(process: WorkerProcess, claimed: Claim, image: ChunkImage, outcome: Outcome) -> tuple[Outcome, bool]:
-    """Store an outcome, or that the database does not take it; return the stored one, and whether it was not too late."""
+    """Store an outcome, or that the database does not take it; return which, and whether it was not too late."""
     from worker.failures import FailureKind
     from worker.labelling import failed
 
