@@ -18,6 +18,7 @@ class FailureKind(StrEnum):
     DAMAGED = "damaged"  #: it cannot be decoded for another reason
     TIMEOUT = "timeout"  #: it took longer than the time limit
     ENGINE = "engine"  #: the model's engine raised an error on it alone, again and again, while others passed
+    REFUSED = "refused"  #: the database does not take what was found of it
     POISON = "poison"  #: it ended the worker again and again
 
 

@@ -11,7 +11,7 @@ from billiard.pool import EX_RECYCLE
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 
 from broker.message import ChunkMessage
-from common.errors import ArchiveError, DatabaseBusyError, DatabaseError, EngineError, ModelError
+from common.errors import ArchiveError, DatabaseBusyError, DatabaseError, DatabaseRefusedError, EngineError, ModelError
 from storage.claims import claim, clear_suspicion, give_back, has_raised, note_raised, suspect
 from storage.outcomes import Stored, store, store_one, stored_images
 
@@ -114,6 +114,31 @@ def _label(process: WorkerProcess, claimed: Claim, labeller: Labeller) -> None:
 
 
 def _store(process: WorkerProcess, claimed: Claim, results: dict[int, Outcome]) -> Stored:
+    try:
+        return _store_whole(process, claimed, results)
+    except DatabaseRefusedError as error:
+        logger.warning("Chunk %d is stored image by image. %s", claimed.chunk_id, error)
+    taken = {image.image_id: image for image in claimed.images if image.image_id in results}
+    for image_id, image in taken.items():
+        results[image_id], is_open = _store_one(process, claimed, image, results[image_id])
+        if not is_open:
+            return Stored.TOO_LATE
+    return _store_whole(process, claimed, results)
+
+
+def _store_one(process: WorkerProcess, claimed: Claim, image: ChunkImage, outcome: Outcome) -> tuple[Outcome, bool]:
+    """Store an outcome, or that the database does not take it; return which, and whether it was not too late."""
+    from worker.failures import FailureKind
+    from worker.labelling import failed
+
+    try:
+        return outcome, store_one(process.database, claimed, outcome, process.name)
+    except DatabaseRefusedError as error:
+        outcome = failed(image, FailureKind.REFUSED, str(error))
+        return outcome, store_one(process.database, claimed, outcome, process.name)
+
+
+def _store_whole(process: WorkerProcess, claimed: Claim, results: dict[int, Outcome]) -> Stored:
     sample, history = process.sample(), process.history()
     begun = time.perf_counter()
     stored = store(process.database, claimed, list(results.values()), sample, history)
@@ -138,8 +163,8 @@ def _label_one_by_one(process: WorkerProcess, claimed: Claim, labeller: Labeller
             suspect(process.database, claimed, image.image_id)
             others_passed = any(outcome.ok for outcome in outcomes.values())
             outcome = _label_alone(process, claimed, labeller, image, others_passed=others_passed)
-        outcomes[image.image_id] = outcome
-        if not store_one(process.database, claimed, outcome, process.name):
+        outcomes[image.image_id], is_open = _store_one(process, claimed, image, outcome)
+        if not is_open:
             break  # another worker has stored the whole chunk meanwhile
     return outcomes
 

@@ -1,4 +1,4 @@
-"""A path longer than Postgres can index ends neither the run nor the night's other images."""
+"""A path longer than Postgres can index, and what a database refuses, end neither the run nor cost other images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import random
 import shutil
 from typing import TYPE_CHECKING
 
-import pytest
+from PIL import Image
 from sqlalchemy import text
 
 from common.settings import load_settings
@@ -46,7 +46,6 @@ def test_a_path_of_3000_chinese_bytes_is_labelled_like_any_other(
     assert label_of[buried] == label_of[os.fspath(folder / "000" / "00000.jpg")]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 def test_an_image_that_the_database_refuses_is_named_and_all_others_are_labelled(
     nightlabel: Nightlabel, archive: Callable[[int], Path], database_url: str
 ) -> None:
@@ -70,3 +69,29 @@ def test_an_image_that_the_database_refuses_is_named_and_all_others_are_labelled
     assert "does not take a value" in done.stderr
     report = json.loads(nightlabel("report", "--json", "--db", database_url).stdout)
     assert (report["images"]["total"], report["images"]["failed"]) == (5, 0)
+
+
+def test_an_outcome_that_the_database_refuses_costs_its_own_image_alone(
+    nightlabel: Nightlabel, archive: Callable[[int], Path], database_url: str
+) -> None:
+    folder = archive(5)
+    Image.new("RGB", (37, 50), "red").save(folder / "000" / "refused.png")
+    assert nightlabel("db", "upgrade", "--db", database_url).returncode == 0
+    database = Database(load_settings(database_url=database_url).database_url)
+    with database.write() as connection:
+        connection.execute(
+            text(
+                "create trigger no before insert on outcomes when new.width = 37"
+                " begin select raise(abort, 'not that wide'); end"
+                if database.is_sqlite
+                else "alter table outcomes add constraint no check (width is distinct from 37)"
+            )
+        )
+    database.close()
+    done = nightlabel("run", folder, "--workers", "1", "--db", database_url)
+    assert done.returncode == 0, done.stderr
+    exported = nightlabel("export", "--format", "jsonl", "--db", database_url).stdout
+    rows = {os.path.basename(row["path"]): row for row in map(json.loads, exported.splitlines())}
+    refused = rows.pop("refused.png")
+    assert (refused["error_kind"], "does not take a value" in refused["error"]) == ("refused", True)
+    assert [row["status"] for row in rows.values()] == ["ok"] * 5

@@ -45,6 +45,8 @@ def test_a_command_that_refuses_or_does_not_reach_a_server_tells_no_piece_of_its
         (f"postgresql://anna:{password}@127.0.0.1:1/photos", "redis://127.0.0.1:1/0"),
         ("night.db", f"redis://:{password}@127.0.0.1:1/0"),
     ):
+        if command[0] in ("report", "export", "db") and database == "night.db":
+            continue  # they need no broker
         if command[0] == "worker" and database == "night.db" and refusal(broker) is None:
             continue  # it waits for its Redis
         output, status = told(nightlabel, *command, NIGHTLABEL_DATABASE_URL=database, NIGHTLABEL_BROKER_URL=broker)

@@ -41,7 +41,9 @@ def pieces(password: str) -> set[str]:
 
 
 #: Three characters that stand in what is shown of any place.
-PLACE_WORDS = {text[start : start + 3] for text in ("@nas:", "://", "***", "@@@") for start in range(len(text) - 2)}
+PLACE_WORDS = {
+    text[start : start + 3] for text in ("@nas:", "://", "***", "@@@", ":1/") for start in range(len(text) - 2)
+}
 
 
 def refusal(url: str) -> str | None:
