@@ -23,6 +23,7 @@ from kombu.transport import TRANSPORT_ALIASES, redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 from redis.exceptions import RedisError, ResponseError
+from redis.sentinel import MasterNotFoundError
 
 from broker.trouble import passes, trouble
 
@@ -256,6 +257,20 @@ class SentinelTransport(Transport, redis.SentinelTransport):  # type: ignore[mis
     """The same, to the server that sentinels name."""
 
     Channel = SentinelChannel
+
+    def create_channel(self, connection: Any) -> Any:  # noqa: ANN401 - kombu's
+        """Make a channel.
+
+        Raises:
+            BrokerError: Redis refuses what no waiting cures.
+            MasterNotFoundError: no sentinel knows the server, or none answers.
+
+        """
+        try:
+            return super().create_channel(connection)
+        except MasterNotFoundError as error:
+            # Behind the colon stands the inner life of redis-py's objects, a screenful for each sentinel.
+            raise MasterNotFoundError(str(error).partition(" : ")[0]) from None
 
 
 def register() -> None:
