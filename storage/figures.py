@@ -50,8 +50,8 @@ def mean_stages(database: Database, run_id: int) -> dict[str, float]:
 def chunk_times(database: Database, run_id: int) -> list[ChunkTime]:
     """Return the run's finished chunks in the order in which they ended.
 
-    One whose times say that it ended before it began, or took longer than any does, was in work while a clock jumped: it
-    counts as of no time, since how long it took is not known.
+    One whose times say that it ended before it began, or took longer than any does, was in work while a clock jumped:
+    it counts as of no time, since how long it took is not known.
     """
     names = ("id", "published_at", "started_at", "done_at", "images", "failed", "attempt", "starts", "worker")
     query = (
