@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import case, func, literal_column, select
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 STAGES = ("queue", "read", "decode", "infer", "total")
 #: Rows that are in memory at a time.
 _PAGE_ROWS = 20_000
+#: No chunk takes longer: 64 images, each tried alone up to the time limit, take two hours by default.
+LONGEST_CHUNK = timedelta(days=1)
 
 
 def mean_stages(database: Database, run_id: int) -> dict[str, float]:
@@ -45,7 +48,11 @@ def mean_stages(database: Database, run_id: int) -> dict[str, float]:
 
 
 def chunk_times(database: Database, run_id: int) -> list[ChunkTime]:
-    """Return the run's finished chunks in the order in which they ended."""
+    """Return the run's finished chunks in the order in which they ended.
+
+    One whose times say that it ended before it began, or took longer than any does, was in work while a clock jumped:
+    it counts as of no time, since how long it took is not known.
+    """
     names = ("id", "published_at", "started_at", "done_at", "images", "failed", "attempt", "starts", "worker")
     query = (
         select(*(chunks.c[name] for name in names))
@@ -53,7 +60,11 @@ def chunk_times(database: Database, run_id: int) -> list[ChunkTime]:
         .order_by(chunks.c.done_at, chunks.c.id)
     )
     with database.read() as connection:
-        return [ChunkTime(*row) for row in connection.execute(query).all()]
+        found = [ChunkTime(*row) for row in connection.execute(query).all()]
+    return [
+        one if timedelta() <= one.done_at - one.started_at <= LONGEST_CHUNK else one._replace(started_at=one.done_at)
+        for one in found
+    ]
 
 
 def outcome_pages(database: Database, run_id: int) -> Iterator[OutcomePage]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,9 @@ from storage.schema import ensure_schema
 from tests.unit.report.long_night import Faults, plant_long
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from tests.command import Nightlabel
 
 
@@ -66,3 +70,20 @@ def test_a_page_and_json_can_be_had_together(nights: Nightlabel) -> None:
 def test_what_makes_no_sense_is_said(nights: Nightlabel, arguments: list[str], status: int, words: str) -> None:
     done = nights("report", *arguments)
     assert (done.returncode, words in done.stderr) == (status, True), done.stderr
+
+
+def test_a_picture_that_took_the_place_of_a_labelled_one_is_not_shown_under_its_label(
+    nightlabel: Nightlabel, archive: Callable[[int], Path]
+) -> None:
+    """It has the same size and time, as after a copy that keeps times; only its bytes tell."""
+    small, large = sorted((archive(2) / "000").iterdir(), key=lambda path: path.stat().st_size)
+    nightlabel("run", small.parent)
+    status = large.stat()
+    large.write_bytes(small.read_bytes().ljust(status.st_size, b"\0"))
+    os.utime(large, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    shown = nightlabel("report", "--html", "night.html")
+
+    assert shown.returncode == 0, shown.stderr
+    page = (nightlabel.folder / "night.html").read_text()
+    assert (page.count("changed since"), page.count("data:image/jpeg")) == (1, 1)
