@@ -67,7 +67,7 @@ def test_an_image_that_the_kernel_ends_its_worker_for_is_too_large_and_no_poison
 
     run_in(container, nightlabel, folder)
 
-    assert container.oom_kills() == 2
+    assert container.oom_kills() > 2  # once with others in work, and twice alone
     assert nightlabel.sql("select status, count(*) from results group by status") == [("failed", 1), ("ok", 19)]
     ((path, kind, error),) = nightlabel.sql("select path, error_kind, error from results where status = 'failed'")
     assert path.endswith("00007.jpg")
