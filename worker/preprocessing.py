@@ -9,7 +9,7 @@ source: pixels differ by at most 1, by 2 where the model's transforms are bicubi
 from __future__ import annotations
 
 from math import ceil, floor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from worker.viewed import Viewed
 
 Box = tuple[float, float, float, float]
+Number = TypeVar("Number", int, float)
 
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
@@ -45,6 +46,8 @@ _SIDEWAYS = (5, 6, 7, 8)
 
 #: Pixels that a larger picture is converted and resized at once: 8 MB in RGBA, and a few times that on the way.
 BAND_PIXELS = 2_000_000
+#: Pixels of what a picture is once it is resized along one side: 48 MB in RGB.
+MOST_STRIP_PIXELS = 16_000_000
 #: Pixels to each side that a filter looks at, at a scale of 1. Source: Pillow 13, `Resample.c`
 _SUPPORT = {Image.Resampling.NEAREST: 0, Image.Resampling.BILINEAR: 1, Image.Resampling.BICUBIC: 2}
 
@@ -74,10 +77,11 @@ def crop(
     box = _stored_box(_crop_box(upright, preprocessing), stored_size, orientation)
     box = _in_picture(box, stored_size, picture.size)
     size, method = preprocessing.crop_size, _RESAMPLING[preprocessing.interpolation]
-    if method is Image.Resampling.BICUBIC and _is_vertical_first(upright, preprocessing) != (orientation in _SIDEWAYS):
-        view = _resize_vertically_first(picture, size, box, method)
-    elif method is Image.Resampling.BICUBIC or picture.size[0] * picture.size[1] > BAND_PIXELS:
-        view = _resize_horizontally_first(picture, size, box, method)
+    if method is Image.Resampling.BICUBIC:
+        vertical_first = _is_vertical_first(upright, preprocessing) != (orientation in _SIDEWAYS)
+        view = _resize_by_bands(picture, size, box, method, vertical_first=vertical_first)
+    elif picture.size[0] * picture.size[1] > BAND_PIXELS:
+        view = _resize_by_bands(picture, size, box, method, vertical_first=_cuts_height_first(picture.size, size))
     else:
         view = picture.part((0, 0, *picture.size)).resize((size, size), method, box)
     # Turning the small view upright is cheaper than turning the picture.
@@ -118,38 +122,45 @@ def _is_vertical_first(size: tuple[int, int], preprocessing: Preprocessing) -> b
     return high < height and height - high > 2 * (width - wide)
 
 
-def _resize_horizontally_first(picture: Viewed, size: int, box: Box, method: Image.Resampling) -> Image.Image:
-    """Resize as Pillow does, by bands of rows: it goes through all rows first, and then through what came of them."""
-    left, top, right, bottom = box
-    (x0, x1), (y0, y1) = (_reach(*side, size, method) for side in _sides(picture, box))
+def _cuts_height_first(size: tuple[int, int], side: int) -> bool:
+    """Tell whether Pillow goes through the columns first where it resizes a box of such a picture to a square."""
+    width, height = size
+    return side < height and height - side > 2 * (width - side)
+
+
+def _resize_by_bands(
+    picture: Viewed, size: int, box: Box, method: Image.Resampling, *, vertical_first: bool
+) -> Image.Image:
+    """Resize as Pillow does, first along one side and then along the other; the first time by bands.
+
+    Each band goes through the same numbers as the whole picture would: the box keeps its place, since moving it would
+    round other weights.
+    """
+    along = 1 if vertical_first else 0  # the side that is made `size` first; bands lie side by side along the other
+    length = picture.size[1 - along]
+    begin, end = _reach(box[1 - along], box[3 - along], length, size, method)
+    # Of a picture like a thread, all of the strip would be huge.
+    moved = begin if length * size > MOST_STRIP_PIXELS else 0
     strip: Image.Image | None = None
-    for begin, end in _bands(y0, y1, across=x1 - x0):
-        band = picture.part((x0, begin, x1, end))
-        band = band.resize((size, end - begin), method, (left - x0, 0, right - x0, end - begin))
-        strip = strip or Image.new(band.mode, (size, y1 - y0))
-        strip.paste(band, (0, begin - y0))
+    for first, past in _bands(begin, end, across=picture.size[along]):
+        part = picture.part(_laid(along, 0, first, picture.size[along], past))
+        band = part.resize(
+            _turned(along, size, past - first), method, _laid(along, box[along], 0, box[2 + along], past - first)
+        )
+        strip = strip or Image.new(band.mode, _turned(along, size, (end if moved else length) - moved))
+        strip.paste(band, _turned(along, 0, first - moved))
     assert strip
-    return strip.resize((size, size), method, (0, top - y0, size, bottom - y0))
+    return strip.resize((size, size), method, _laid(along, 0, box[1 - along] - moved, size, box[3 - along] - moved))
 
 
-def _resize_vertically_first(picture: Viewed, size: int, box: Box, method: Image.Resampling) -> Image.Image:
-    """Resize in the other order, by bands of columns."""
-    left, top, right, bottom = box
-    (x0, x1), (y0, y1) = (_reach(*side, size, method) for side in _sides(picture, box))
-    strip: Image.Image | None = None
-    for begin, end in _bands(x0, x1, across=y1 - y0):
-        band = picture.part((begin, y0, end, y1))
-        band = band.resize((end - begin, size), method, (0, top - y0, end - begin, bottom - y0))
-        strip = strip or Image.new(band.mode, (x1 - x0, size))
-        strip.paste(band, (begin - x0, 0))
-    assert strip
-    return strip.resize((size, size), method, (left - x0, 0, right - x0, size))
+def _turned(along: int, along_it: int, across: int) -> tuple[int, int]:
+    """Return x and y, or width and height, of what is given along a side and across it."""
+    return (across, along_it) if along else (along_it, across)
 
 
-def _sides(picture: Viewed, box: Box) -> tuple[tuple[float, float, int], tuple[float, float, int]]:
-    """Return where the box begins and ends, and how long the picture is: across, and down."""
-    (width, height), (left, top, right, bottom) = picture.size, box
-    return (left, right, width), (top, bottom, height)
+def _laid(along: int, begin: Number, top: Number, end: Number, bottom: Number) -> tuple[Number, Number, Number, Number]:
+    """Return left, top, right and bottom of a box that is given along a side and across it."""
+    return (top, begin, bottom, end) if along else (begin, top, end, bottom)
 
 
 def _reach(begin: float, end: float, length: int, size: int, method: Image.Resampling) -> tuple[int, int]:
