@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 import tempfile
+from contextlib import ExitStack
+from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING
 
 from billiard import get_context
@@ -177,11 +179,14 @@ def serve(settings: Settings) -> int:
 
     SIGTERM and Ctrl-C let the chunks in work end first, SIGQUIT if they do within `QUIT_S`.
     """
-    with private_folder() as folder:
-        # What Celery's processes leave where they are killed (`pymp-*`) goes with the folder.
-        tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
-        check_semaphores()
-        return _serve(settings)
+    stack = ExitStack()
+    # What Celery's processes leave where they are killed (`pymp-*`) goes with the folder. It goes last: multiprocessing
+    # removes its own folder with priority -100. Source: CPython, multiprocessing/util.py
+    folder = stack.enter_context(private_folder())
+    Finalize(None, stack.close, exitpriority=-101)
+    tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
+    check_semaphores()
+    return _serve(settings)
 
 
 def check_semaphores() -> None:
