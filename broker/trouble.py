@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 ERRORS = (BatchPublishError, OperationalError, redis.RedisError, OSError)
 #: Refusals that pass: a server that is full, starts, is busy with a script, or has lost its primary or its replicas.
 _PASSING = (redis.OutOfMemoryError, redis.BusyLoadingError, redis.MasterDownError, redis.TryAgainError)
-_PASSING_CODES = ("MISCONF", "BUSY", "NOREPLICAS")
+_PASSING_CODES = ("MISCONF", "BUSY", "NOREPLICAS", "OOM", "LOADING", "MASTERDOWN")
+#: Where redis-py and Redis put their own words before those of the command that failed, in a batch and a transaction.
+_WRAPPED = re.compile(r".*(?:caused error: |because of: )", re.DOTALL)
 #: Connection errors that do not pass.
 _REFUSED = (redis.AuthenticationError, redis.AuthorizationError)
 _ASKS_FOR_CERTIFICATE = ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "BAD_CERTIFICATE", "UNKNOWN_CA")
@@ -57,7 +60,7 @@ def trouble(url: str, error: BaseException) -> BrokerError:
     """Return what to raise for an error of Redis: a `BrokerBusyError` if it may pass by itself."""
     causes = list(_causes(error))
     cause = causes[0]
-    reason = str(cause).strip().rstrip(".") or type(cause).__name__
+    reason = _said(cause).strip().rstrip(".") or type(cause).__name__
     advice = _advice(causes, is_tls=url.startswith("rediss"))
     kind = BrokerBusyError if passes(error) else BrokerError
     return kind(f"Redis at {redact(url)} does not take messages: {reason}. {advice}")
@@ -70,7 +73,7 @@ def passes(error: BaseException) -> bool:
         return False
     cause = causes[0]
     if isinstance(cause, redis.ResponseError):
-        return isinstance(cause, _PASSING) or str(cause).startswith(_PASSING_CODES)
+        return isinstance(cause, _PASSING) or _said(cause).startswith(_PASSING_CODES)
     return isinstance(
         cause, redis.ConnectionError | redis.TimeoutError | OSError | BatchPublishError | OperationalError
     )
@@ -84,6 +87,10 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     while current is not None:
         yield current
         current = current.__cause__ or current.__context__
+
+
+def _said(error: BaseException) -> str:
+    return _WRAPPED.sub("", str(error))
 
 
 def _is_about_tls(error: BaseException) -> bool:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from broker.app import make_app
+from broker.message import ChunkMessage, publish
 from broker.queue import check_broker, depth
 from common.errors import BrokerBusyError, BrokerError, UsageError
 from common.settings import load_settings
@@ -143,6 +144,22 @@ def test_a_check_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_a_server_that_is_full_is_worth_waiting_for(tmp_path: Path) -> None:
     with server(tmp_path, "maxmemory 1") as port:
         assert check(f"redis://127.0.0.1:{port}/0") is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "code"), [({"min-replicas-to-write": 1}, "NOREPLICAS"), ({"maxmemory": 1}, "maxmemory")]
+)
+def test_a_refusal_that_passes_is_worth_waiting_for_also_in_a_batch(
+    tmp_path: Path, setting: dict[str, int], code: str
+) -> None:
+    with server(tmp_path) as port, client(port) as raw:
+        app = make_app(load_settings(broker_url=f"redis://127.0.0.1:{port}/0"), DATABASE)
+        for name, value in setting.items():
+            raw.config_set(name, value)
+        message = ChunkMessage(database=DATABASE, chunk_id=1, attempt=1, run_id=1, images=1)
+        with pytest.raises(BrokerBusyError, match=code) as caught:
+            publish(app, [message])
+    assert "LPUSH" not in str(caught.value)
 
 
 @pytest.mark.parametrize("words", [b"-LOADING Redis is loading\r\n", b"-BUSY a script\r\n", b"-MASTERDOWN x\r\n", b""])
