@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 BATCH_MESSAGES = 64
 #: Above it, no id is one of a database's.
 _MAX_ID = 2**63 - 1
-_TASK_ID = re.compile(r"([0-9a-f-]{36})\.chunk-([0-9]{1,18})\.[0-9]+")
+_IDENTITY = re.compile(r"[0-9a-f-]{36}")
+_TASK_ID = re.compile(rf"({_IDENTITY.pattern})\.chunk-([0-9]{{1,18}})\.[0-9]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,9 @@ class ChunkMessage:
 
         """
         match arguments:
-            case (str(database), int(chunk_id), int(attempt)) if _is_id(chunk_id) and _is_id(attempt):
+            case (str(database), int(chunk_id), int(attempt)) if (
+                _IDENTITY.fullmatch(database) and _is_id(chunk_id) and _is_id(attempt)
+            ):
                 return cls(database=database, chunk_id=chunk_id, attempt=attempt)
         raise ValueError("it is none of this version's messages")
 
