@@ -88,6 +88,10 @@ def test_a_message_says_what_its_arguments_said() -> None:
         (None, 1, 1),
         ([IDENTITY], 1, 1),
         ({"database": IDENTITY}, 1, 1),
+        ("", 1, 1),
+        ("\ud800", 1, 1),
+        (f"{IDENTITY}\0", 1, 1),
+        (f"{IDENTITY}\n", 1, 1),
     ],
     ids=str,
 )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import producer.publish
-from broker.app import queue_of
+from broker.app import make_app, queue_of
+from broker.message import ChunkMessage, publish
 from broker.queue import depth, queued_ids, unacknowledged
 from common.errors import BrokerError, WorkersError
 from producer.publish import MAX_PUBLISHINGS, Publisher
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from broker.private_redis import PrivateRedis
     from storage.database import Database
     from storage.records import Run
+
+#: Another database that uses the same Redis.
+OTHER = "00000000-0000-4000-8000-000000000002"
 
 
 @pytest.fixture
@@ -231,6 +235,22 @@ def test_what_a_taker_left_that_died_after_the_commit_is_forgotten_at_the_end(
     publisher.publish_waiting()
     label_all_and_die(database, run, redis)
     assert (publisher.forget_done(), unacknowledged(app)) == (1, 0)
+
+
+def test_what_is_of_another_database_is_neither_taken_for_this_ones_nor_forgotten(
+    publisher: Publisher, redis: PrivateRedis, app: Celery, database: Database, run: Run
+) -> None:
+    """Its chunks have the same numbers: one is on its queue, and its worker died with another."""
+    other = make_app(settings_for(redis), OTHER)
+    publish(other, [ChunkMessage(database=OTHER, chunk_id=chunk, attempt=1) for chunk in (1, 2)])
+    lose_a_taker(settings_for(redis), OTHER)
+    publisher.publish_waiting()
+    with raw(redis) as client:
+        client.delete(key_of())
+    assert publisher.reconcile() == 5
+    publisher.publish_waiting()
+    label_published(database, run, redis, 5)
+    assert (publisher.forget_done(), unacknowledged(other), depth(other)) == (0, 1, 1)
 
 
 def test_what_is_of_another_run_or_of_nobody_is_not_forgotten(

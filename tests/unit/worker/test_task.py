@@ -199,6 +199,17 @@ def test_a_chunk_of_another_database_is_dropped(night: Night) -> None:
     assert night.outcomes() == {}
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [(), (7, 1, 1, [[1, "/etc/passwd"]]), ("", 1, 1), (None, 1, 1), ("x" * 10_000_000, 1, 1)],
+    ids=["nothing", "of version 0.1.0", "no database", "null", "a long text"],
+)
+def test_what_is_no_message_of_this_database_is_dropped(night: Night, arguments: tuple[object, ...]) -> None:
+    label_chunk(night.process, *arguments)
+
+    assert (night.outcomes(), night.begin().starts) == ({}, 1)
+
+
 def test_a_chunk_of_a_cancelled_run_is_dropped(night: Night) -> None:
     cancel(night.database, night.run.id)
 
