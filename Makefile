@@ -20,7 +20,7 @@ ifneq ($(wildcard ../shared/weights),)
 export NIGHTLABEL_WEIGHTS_DIR ?= $(abspath ../shared/weights)
 endif
 
-.PHONY: run test bench lint format clean help browser pgbouncer
+.PHONY: run test bench lint format clean help programs
 
 help:
 	@sed -n '1,/^$$/p' Makefile | sed 's/^# \{0,1\}//'
@@ -31,7 +31,7 @@ ifndef PHOTOS
 endif
 	$(BIN)/nightlabel run "$(PHOTOS)"
 
-test: $(INSTALLED_DEV) browser pgbouncer
+test: $(INSTALLED_DEV) programs
 	$(BIN)/pytest $(ARGS)
 
 bench: $(INSTALLED_DEV) $(INSTALLED_PEERS)
@@ -57,20 +57,18 @@ $(INSTALLED_DEV): pyproject.toml | $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-# The HTML report is looked at in a real browser, which only root can install; without one its tests are skipped, or fail
-# in CI. dpkg wants the sbin folders.
-browser:
-	@command -v chromium > /dev/null && command -v chromedriver > /dev/null \
-		|| { [ "$$(id -u)" = 0 ] && export PATH="$$PATH:/usr/sbin:/sbin" && apt-get update -qq \
-			&& apt-get install -qq -y --no-install-recommends chromium chromium-driver > /dev/null; } \
-		|| echo "No Chromium here, and none can be installed: apt-get install chromium chromium-driver"
+# Programs that tests use and pip does not have: the HTML report is looked at in a real browser, pgbouncer stands before
+# Postgres, openssl makes certificates. Only root can install them; without one its tests are skipped, or fail in CI.
+# dpkg wants the sbin folders.
+programs:
+	$(call need,chromium chromedriver,chromium chromium-driver)
+	$(call need,pgbouncer,pgbouncer)
+	$(call need,openssl,openssl)
 
-# What many put before Postgres; its tests are skipped without it, or fail in CI.
-pgbouncer:
-	@PATH="$$PATH:/usr/sbin" command -v pgbouncer > /dev/null \
-		|| { [ "$$(id -u)" = 0 ] && export PATH="$$PATH:/usr/sbin:/sbin" && apt-get update -qq \
-			&& apt-get install -qq -y --no-install-recommends pgbouncer > /dev/null; } \
-		|| echo "No pgbouncer here, and none can be installed: apt-get install pgbouncer"
+need = @export PATH="$$PATH:/usr/sbin:/sbin"; for program in $(1); do command -v $$program > /dev/null || missing=yes; done; \
+	test -z "$$missing" \
+		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y --no-install-recommends $(2) > /dev/null; } \
+		|| echo "Missing here, and not to be installed: apt-get install $(2)"
 
 # The peers' own packages, beside the project's torch.
 $(INSTALLED_PEERS): benchmarks/peers/requirements.txt $(INSTALLED)
