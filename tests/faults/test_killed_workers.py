@@ -181,6 +181,22 @@ def test_a_run_whose_workers_hang_starts_them_again_and_ends_well(farm: Farm, ar
     farm.assert_whole(200)
 
 
+def test_a_worker_that_is_killed_leaves_no_orphan_where_the_kernel_does_not_see_to_it(
+    farm: Farm, archive: Callable[[int], Path]
+) -> None:
+    run = farm.nightlabel.start("run", archive(64), ORPHANS_LIVE="1")
+    farm.wait_for(8)
+    (main,) = [one for one in psutil.Process(run.pid).children() if "worker" in one.cmdline()]
+    children = main.children()
+    main.kill()
+
+    wait_for_end(run, 120)
+
+    assert children
+    assert not psutil.wait_procs(children, timeout=5)[1]
+    farm.assert_whole(64)
+
+
 def test_a_run_whose_workers_hang_in_a_transaction_starts_them_again_and_ends_well(
     farm: Farm, archive: Callable[[int], Path]
 ) -> None:

@@ -138,6 +138,12 @@ def plant_in_outcomes(module):
         return stored
 
 
+def plant_in_parenthood(module):
+    """Let processes outlive their parent, as they do on systems other than Linux."""
+    if os.environ.get("ORPHANS_LIVE"):
+        module.die_with_parent = lambda _parent_pid: None
+
+
 def plant_in_process(module):
     @instead_of(module.WorkerProcess, "warm_up")
     def warm_up(really, process):
@@ -207,6 +213,7 @@ def plant_in_celery(module):
 
 PLANTS = {
     "broker.app": plant_in_app,
+    "broker.process": plant_in_parenthood,
     "celery.worker.consumer.consumer": plant_in_celery,
     "common.bounded": plant_in_bounds,
     "producer.publish": plant_in_publishing,
