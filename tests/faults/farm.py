@@ -132,8 +132,8 @@ class Farm:
         return key_of(self.identity())
 
     def identity(self) -> str:
-        """Return the identity of the database, which a command has made by now."""
-        ((identity,),) = self.ask("select uuid from identity")
+        """Return the identity of the database, once the command that makes it has done so."""
+        ((identity,),) = wait_until(lambda: self.ask("select uuid from identity") or None)
         return str(identity)
 
     def kinds(self) -> dict[str, str]:
@@ -183,14 +183,8 @@ class Worker:
 
     def wait_until_ready(self) -> None:
         """Wait until the worker has asked Redis for a message: it answers to its name by then."""
-
-        def is_ready() -> bool | None:
-            try:
-                return any(f"-{self.process.pid}@" in name for name in workers(self.farm.app())) or None
-            except DatabaseError:  # whose schema this worker is about to make
-                return None
-
-        wait_until(is_ready)
+        app = self.farm.app()
+        wait_until(lambda: any(f"-{self.process.pid}@" in name for name in workers(app)) or None)
 
     def kill(self) -> None:
         """SIGKILL to the main process; the kernel kills its children with it."""
