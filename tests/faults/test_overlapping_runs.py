@@ -14,6 +14,7 @@ from storage.outcomes import store_one
 from storage.records import ImageRef
 from storage.runs import get_run, open_run, progress
 from storage.schema import ensure_schema
+from tests.unit.worker.processes import NO_PROCESS
 from worker.process import WorkerProcess
 from worker.task import label_chunk
 
@@ -48,7 +49,7 @@ def test_a_run_whose_images_another_one_takes_over_meanwhile_misses_none(
         chunks += take_waiting(database, run.id, 1)
     slow, other = chunks
     url = database.url.render_as_string(hide_password=False)
-    process = WorkerProcess(settings.model_copy(update={"database_url": url}), main_pid=0)
+    process = WorkerProcess(settings.model_copy(update={"database_url": url}), main_pid=NO_PROCESS)
     claimed = claim(database, identity, slow.id, slow.attempt, "killed")  # from here on it is image by image
     assert claimed
     for image in claimed.images[:stored_before]:

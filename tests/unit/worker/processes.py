@@ -9,6 +9,8 @@ from typing import Any
 
 #: Seconds; a process that is not done by then is stuck.
 _LONGEST_S = 120
+#: A number that no process has: Linux ends below it. Source: linux/threads.h, PID_MAX_LIMIT
+NO_PROCESS = 4 * 1024 * 1024 + 1
 
 
 def start_python(code: str, *arguments: str) -> subprocess.Popen[str]:

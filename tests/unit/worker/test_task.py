@@ -16,6 +16,7 @@ from storage.outcomes import Stored, store, store_one
 from storage.records import ImageRef
 from storage.runs import cancel, open_run, progress, set_engine
 from storage.schema import ensure_schema
+from tests.unit.worker.processes import NO_PROCESS
 from worker.process import WorkerProcess
 from worker.task import MAX_SEEN_ENDS, MAX_UNSEEN_ENDS, ReplaceProcess, label_chunk
 
@@ -46,7 +47,7 @@ class Night:
         self.identity = identity_of(self.database)
         with self.database.read() as connection:
             self.images = members_of(connection, self.chunk.id)
-        self.process = WorkerProcess(self.settings, main_pid=0)
+        self.process = WorkerProcess(self.settings, main_pid=NO_PROCESS)
 
     def label(self, chunk: Chunk | None = None) -> None:
         chunk = chunk or self.chunk
