@@ -217,7 +217,8 @@ class Settings(BaseSettings):
 def as_environment(settings: Settings) -> dict[str, str]:
     """Return the environment variables that give another process the same settings."""
     environment = {}
-    for name, value in settings.model_dump().items():
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)  # by pydantic's own dump, a Ctrl-C would become another error
         if value is not None and value != ():
             environment[ENV_PREFIX + name.upper()] = _joined(value) if isinstance(value, tuple) else str(value)
     return environment

@@ -96,6 +96,7 @@ class Nightlabel:
 def _heed_keys() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as under nohup
 
 
 def wait_until(reached: Callable[[], T | None], timeout_s: float = 60) -> T:

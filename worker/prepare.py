@@ -106,7 +106,9 @@ def is_intact(folder: Path, model: Model) -> bool:
         record = json.loads((folder / "model.json").read_text())
         is_same = _whatever_precision(_model(record["model"])) == _whatever_precision(model)
         recorded = record["sha256"]
-        return is_same and all(sha256_of(folder / name) == recorded[name] for name in _FILES)
+        return is_same and all(
+            (folder / name).is_file() and sha256_of(folder / name) == recorded[name] for name in _FILES
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

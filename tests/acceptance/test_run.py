@@ -70,6 +70,7 @@ def test_the_report_at_the_end_counts_what_the_tables_hold(nightlabel: Nightlabe
         "ok": 125,
         "failed": 0,
         "missing": 0,
+        "doubtful": 0,
         "taken_over": 0,
         "already_labelled": 0,
         "not_images": 1,  # truth.csv

@@ -165,7 +165,8 @@ def test_a_run_whose_workers_never_come_up_starts_them_again_and_then_gives_up(
     errors = wait_for_end(run, 120, status=7)
 
     assert "Nothing was labelled for 5 s, though" in errors
-    assert "starting the workers again did not help 3 times" in errors
+    # Which of the two comes first depends on how fast they die.
+    assert "starting the workers again did not help 3 times" in errors or "The worker died 6 times in a row" in errors
 
 
 def test_a_run_whose_workers_hang_starts_them_again_and_ends_well(farm: Farm, archive: Callable[[int], Path]) -> None:
