@@ -104,7 +104,7 @@ def is_intact(folder: Path, model: Model) -> bool:
     """Tell whether the prepared model is there, made of this one, with the bytes that were written."""
     try:
         record = json.loads((folder / "model.json").read_text())
-        is_same = _whatever_precision(_model(record["model"])) == _whatever_precision(model)
+        is_same = _whatever_precision(_model(record["model"])).key == _whatever_precision(model).key
         recorded = record["sha256"]
         return is_same and all(
             (folder / name).is_file() and sha256_of(folder / name) == recorded[name] for name in _FILES
