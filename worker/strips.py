@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import simplejpeg
 
-from worker.costs import scans_of
+from worker.formats.jpeg import scans_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

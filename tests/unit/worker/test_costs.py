@@ -14,9 +14,10 @@ from PIL import Image
 
 from tests.unit.worker.pictures import encoded, view
 from tests.unit.worker.processes import in_a_process
-from worker.costs import AVIF_MAX_SIDE, scans_of
+from worker.costs import AVIF_MAX_SIDE
 from worker.decoding import decode
 from worker.failures import FailureKind, ImageError
+from worker.formats.jpeg import scans_of
 
 if TYPE_CHECKING:
     from storage.records import Preprocessing
