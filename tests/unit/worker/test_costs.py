@@ -98,6 +98,14 @@ def test_what_is_no_scan_of_the_picture_does_not_count(progressive: bool, photo:
     assert scans_of(full) == scans_of(data)
 
 
+def test_a_marker_that_no_decoder_heeds_hides_no_scan() -> None:
+    """It has no length: what seems to be one would lead behind the scans that follow."""
+    data = jpeg_of_scans(400, 100)
+    second = data.index(b"\xff\xda", data.index(b"\xff\xda") + 2)
+
+    assert scans_of(data[:second] + b"\xff\x01\xff\xff" + data[second + 1 :]) == 100
+
+
 @pytest.mark.parametrize("cut", range(0, 700, 7))
 def test_scans_are_counted_in_whatever_is_left_of_a_file(cut: int) -> None:
     assert scans_of(jpeg_of_scans(64, 5)[:cut]) <= 5
