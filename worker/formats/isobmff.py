@@ -26,6 +26,15 @@ _NOBODYS = b"free"
 _FULL_BOX_BYTES, _COUNT_BYTES = 4, {0: 2}
 #: Bytes of an item's number in `infe`, by its version; older ones have no types.
 _ITEM_BYTES = {2: 2, 3: 4}
+#: Brands by which decoders know a file, and those of them that say how a still picture is coded.
+_KNOWN_BRANDS = (
+    *(b"avif", b"avis", b"mif1", b"msf1"),
+    *(b"hei" + end for end in (b"c", b"x", b"m", b"s")),
+    b"hevc",
+    b"hevx",
+)
+_STILL_BRANDS = (b"avif", b"heic", b"heix", b"heim", b"heis")
+_MAJOR_BRAND, _OTHER_BRANDS_AT = slice(8, 12), 16
 #: A property that tells a size: ISO/IEC 23008-12, 6.5.3.
 _SIZE = re.compile(rb"ispe\0\0\0\0(?=.{8})", re.DOTALL)
 
@@ -37,12 +46,21 @@ def begins(data: bytes) -> bool:
 def bare(data: bytes) -> Bare:
     """Return the file with nothing moved; its decoder tells how the picture is turned."""
     whole, coded, complaint = bytearray(data), set[int](), None
+    whole[_MAJOR_BRAND] = _brand(data)
     for kind, begin, end in _inside_meta(data):
         if kind == b"iinf":
             coded = _hide(whole, data, begin, end)
         elif kind == b"iloc" and any(has_hole(data, *extent) for extent in _extents(data, begin, coded)):
             complaint = HOLE_COMPLAINT
     return Bare(bytes(whole), orientation=None, complaint=complaint)
+
+
+def _brand(data: bytes) -> bytes:
+    """Return the first brand; in the place of one that no decoder knows, the one that it says it may be read as."""
+    first = data[_MAJOR_BRAND]
+    end = min(int.from_bytes(data[:4], "big"), len(data))
+    others = (data[at : at + 4] for at in range(_OTHER_BRANDS_AT, end, 4))
+    return first if first in _KNOWN_BRANDS else next((other for other in others if other in _STILL_BRANDS), first)
 
 
 def sizes_in(data: bytes) -> Iterator[tuple[int, int]]:
