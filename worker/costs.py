@@ -6,17 +6,15 @@ much memory. What their decoders refuse by limits of their own is named here too
 
 from __future__ import annotations
 
-import re
-import struct
 from typing import TYPE_CHECKING, Any
 
 from PIL.TiffTags import TAGS_V2
 
 from worker.failures import FailureKind, ImageError
+from worker.formats.isobmff import sizes_in
+from worker.formats.jpeg import scans_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from PIL import Image
 
 #: Scans times pixels that a JPEG may have: 30 scans at 100 megapixels. libjpeg goes through the whole picture for each;
@@ -35,13 +33,6 @@ _STRIP_BYTES = _TAG["StripByteCounts"], _TAG["TileByteCounts"]
 #: Bytes that the strips of a TIFF may have together, five times the largest file. They may lie over each other: 100,000
 #: that each have the whole of a file of 1 MB are read 100,000 times.
 MAX_STRIP_BYTES = 1_000_000_000
-#: In a JPEG's entropy-coded data, 0xFF stands before 0 and before restart markers alone: any other begins a segment.
-_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
-_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
-#: Markers that begin a frame: all of SOF0 to SOF15 but DHT, JPG and DAC. Source: ITU-T T.81, table B.1
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-#: The sequential ones, whose first scan is the only one if it holds all components.
-_SEQUENTIAL = frozenset((0xC0, 0xC1, 0xC9))
 
 
 def check_container(data: bytes, max_pixels: int) -> None:
@@ -54,7 +45,7 @@ def check_container(data: bytes, max_pixels: int) -> None:
 
     """
     is_avif = b"avi" in data[8:12] or b"avif" in data[16:64]
-    for width, height in _sizes_in_container(data):
+    for width, height in sizes_in(data):
         # Not yet exactly: `clap` may take the padding off, and what is opened says how large it is.
         check_pixels(max(0, width - _MOST_PADDING), max(0, height - _MOST_PADDING), max_pixels)
         if is_avif and (width * height > AVIF_MAX_PIXELS or max(width, height) > AVIF_MAX_SIDE):
@@ -115,56 +106,3 @@ def _check_strips(picture: Any) -> None:  # noqa: ANN401 - as above
 
 def _too_large(width: int, height: int, limit: str, *, mark: str = "; ") -> ImageError:
     return ImageError(FailureKind.TOO_LARGE, f"{width} × {height} pixels{mark}{limit}")
-
-
-def scans_of(data: bytes) -> int:
-    """Count the scans of a JPEG's first picture; 1 where its first scan is all that a decoder looks at."""
-    scans = 0
-    components = 0
-    may_have_more = True
-    for marker, at in _segments(data):
-        if marker in _FRAMES:
-            components = data[at + 9] if at + 9 < len(data) else 0
-            may_have_more = marker not in _SEQUENTIAL
-        elif marker == _START_OF_SCAN:
-            scans += 1
-            if not may_have_more and data[at + 4 : at + 5] == bytes([components]):
-                return 1
-            may_have_more = True
-    return scans
-
-
-def _segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield each marker of a JPEG's first picture, and where it is, up to the end of the image."""
-    at = 2
-    while found := _MARKER.search(data, at):
-        marker, at = found[1][0], found.end() - 2
-        if marker == _END_OF_IMAGE:
-            return
-        yield marker, at
-        length = int.from_bytes(data[at + 2 : at + 4], "big")
-        at += 2 + max(2, length)
-
-
-def _sizes_in_container(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield the sizes that the items of an ISO base media file declare, in the `ispe` properties of its `meta` box.
-
-    Source: ISO/IEC 23008-12, 6.5.3.
-    """
-    meta = _box(data, b"meta")
-    for found in re.finditer(rb"ispe\0\0\0\0(?=.{8})", meta, re.DOTALL):
-        yield struct.unpack_from(">II", meta, found.end())
-
-
-def _box(data: bytes, kind: bytes) -> bytes:
-    """Return a top-level box of an ISO base media file; nothing if there is none."""
-    at = 0
-    while at + 8 <= len(data):
-        length = int.from_bytes(data[at : at + 4], "big")
-        if length == 1:  # it did not fit into 32 bits
-            length = int.from_bytes(data[at + 8 : at + 16], "big")
-        end = at + max(length, 8) if length else len(data)
-        if data[at + 4 : at + 8] == kind:
-            return data[at:end]
-        at = end
-    return b""

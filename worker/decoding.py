@@ -24,6 +24,7 @@ from worker.formats.orientation import HIGHEST, UPRIGHT
 from worker.jpeg import COLOURS, decode_jpeg
 from worker.libtiff import hears_libtiff
 from worker.preprocessing import crop, upright_size
+from worker.rows import load_png
 from worker.viewed import Viewed
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 #: A picture's size is checked here, before decoding, against the user's own limit.
 Image.MAX_IMAGE_PIXELS = None
 
-_ORIENTATION_TAG = 0x0112
+_ORIENTATION_TAG, _COLOR_MAP = 0x0112, 0x0140
+_MOST_8_BIT = 0xFF
 #: How Pillow's decoders say that the data ended before the picture did.
 _ENDED_EARLY = ("truncated", "unexpected end", "not enough", "premature", "unexpected eof", "too short")
 
@@ -106,6 +108,8 @@ def _pixels(file: Bare, picture: Image.Image, least: int) -> tuple[Image.Image, 
         complaint = decoded.complaint if decoded else complaint
     if isinstance(picture, TiffImageFile):
         complaint = strips.complaint(file.data, picture)
+    if picture.format == "PNG":
+        return load_png(file, picture)
     return _loaded(picture), complaint
 
 
@@ -114,7 +118,18 @@ def _loaded(picture: Image.Image) -> Image.Image:
     if isinstance(picture, WebPImageFile):
         picture.__class__ = _LeanWebP
     picture.load()
+    if isinstance(picture, TiffImageFile) and picture.mode == "P":
+        _widen_palette(picture)
+    if picture.format == "BMP" and picture.mode == "RGBA" and picture.getextrema()[-1] == (0, 0):
+        picture.putalpha(255)  # a mask for alpha, and none in it: viewers show the colours
     return picture
+
+
+def _widen_palette(picture: TiffImageFile) -> None:
+    """Take a palette of 8-bit values for what it is, as libtiff does: of the 16 bits that belong there none is left."""
+    values = picture.tag_v2[_COLOR_MAP]
+    if max(values) <= _MOST_8_BIT:
+        picture.putpalette(bytes(values), "RGB;L")
 
 
 class _LeanWebP(WebPImageFile):

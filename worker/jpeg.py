@@ -10,6 +10,7 @@ import numpy as np
 import simplejpeg
 
 from worker.failures import FailureKind, ImageError
+from worker.rows import check_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +28,6 @@ _LEFT_OVER = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 _EOI = b"\xff\xd9"
 #: Zeros at the end that may yet be the last pixels' own.
 _MOST_OWN_ZEROS = 2
-#: Of the rows. With more of them missing, what is left is not the picture.
-MOST_MISSING = 0.1
 #: What libjpeg makes of missing rows: the middle of its range, which is one less in CMYK.
 _MISSING = (127, 128)
 
@@ -100,5 +99,4 @@ def _has_more(data: bytes, complaint: str) -> bool:
 def _check_rows(pixels: NDArray[np.uint8]) -> None:
     is_there = ~np.isin(pixels, _MISSING).all(axis=(1, 2))
     there = int(np.flatnonzero(is_there)[-1]) + 1 if is_there.any() else 0
-    if there < (1 - MOST_MISSING) * len(pixels):
-        raise ImageError(FailureKind.DAMAGED, f"its data ends after {there / len(pixels):.0%} of its rows")
+    check_rows(there / len(pixels))

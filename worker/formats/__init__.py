@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from worker.formats import gif, isobmff, jpeg, png, tiff, webp
+from worker.formats import bmp, gif, isobmff, jpeg, png, tiff, webp
 from worker.formats.bare import Bare
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: Of each format: whether a file is of it, and what makes its pixels.
 _WALKERS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], Bare]], ...] = tuple(
-    (module.begins, module.bare) for module in (jpeg, png, tiff, webp, gif, isobmff)
+    (module.begins, module.bare) for module in (jpeg, png, tiff, webp, gif, bmp, isobmff)
 )
 
 

@@ -6,6 +6,9 @@ beside them counts for nothing: ISO/IEC 23000-22 (MIAF), 7.3.10.
 
 from __future__ import annotations
 
+import re
+import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from worker.formats.bare import HOLE_COMPLAINT, Bare, bounded, has_hole
@@ -23,6 +26,17 @@ _NOBODYS = b"free"
 _FULL_BOX_BYTES, _COUNT_BYTES = 4, {0: 2}
 #: Bytes of an item's number in `infe`, by its version; older ones have no types.
 _ITEM_BYTES = {2: 2, 3: 4}
+#: Brands by which decoders know a file, and those of them that say how a still picture is coded.
+_KNOWN_BRANDS = (
+    *(b"avif", b"avis", b"mif1", b"msf1"),
+    *(b"hei" + end for end in (b"c", b"x", b"m", b"s")),
+    b"hevc",
+    b"hevx",
+)
+_STILL_BRANDS = (b"avif", b"heic", b"heix", b"heim", b"heis")
+_MAJOR_BRAND, _OTHER_BRANDS_AT = slice(8, 12), 16
+#: A property that tells a size: ISO/IEC 23008-12, 6.5.3.
+_SIZE = re.compile(rb"ispe\0\0\0\0(?=.{8})", re.DOTALL)
 
 
 def begins(data: bytes) -> bool:
@@ -32,6 +46,7 @@ def begins(data: bytes) -> bool:
 def bare(data: bytes) -> Bare:
     """Return the file with nothing moved; its decoder tells how the picture is turned."""
     whole, coded, complaint = bytearray(data), set[int](), None
+    whole[_MAJOR_BRAND] = _brand(data)
     for kind, begin, end in _inside_meta(data):
         if kind == b"iinf":
             coded = _hide(whole, data, begin, end)
@@ -40,13 +55,31 @@ def bare(data: bytes) -> Bare:
     return Bare(bytes(whole), orientation=None, complaint=complaint)
 
 
+def _brand(data: bytes) -> bytes:
+    """Return the first brand; in the place of one that no decoder knows, the one that it says it may be read as."""
+    first = data[_MAJOR_BRAND]
+    end = min(int.from_bytes(data[:4], "big"), len(data))
+    others = (data[at : at + 4] for at in range(_OTHER_BRANDS_AT, end, 4))
+    return first if first in _KNOWN_BRANDS else next((other for other in others if other in _STILL_BRANDS), first)
+
+
+def sizes_in(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the sizes that the items of a file declare, however broken what lies around them is."""
+    with suppress(ValueError):  # too many boxes: left to its decoder
+        for begin, end in _metas(data):
+            for found in _SIZE.finditer(data, begin, end):
+                yield struct.unpack_from(">II", data, found.end())
+
+
 def _inside_meta(data: bytes) -> list[tuple[bytes, int, int]]:
     """Return what lies in the box that describes the items, their list first."""
-    boxes: list[tuple[bytes, int, int]] = []
-    for kind, begin, end in bounded(_boxes(data, 0, len(data))):
-        if kind == b"meta":
-            boxes += bounded(_boxes(data, begin + _FULL_BOX_BYTES, end))
+    boxes = [box for begin, end in _metas(data) for box in bounded(_boxes(data, begin + _FULL_BOX_BYTES, end))]
     return sorted(boxes, key=lambda box: box[0] != b"iinf")
+
+
+def _metas(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield begin and end of the content of each box that describes items."""
+    return ((begin, end) for kind, begin, end in bounded(_boxes(data, 0, len(data))) if kind == b"meta")
 
 
 def _hide(whole: bytearray, data: bytes, begin: int, end: int) -> set[int]:

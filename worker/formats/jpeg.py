@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from worker.failures import FailureKind, ImageError
 from worker.formats import orientation
-from worker.formats.bare import HOLE_COMPLAINT, Bare, bounded, has_hole
+from worker.formats.bare import HOLE_COMPLAINT, MOST_PARTS, Bare, bounded, has_hole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 _MARK, _SOI, _EOI = 0xFF, b"\xff\xd8", b"\xff\xd9"
 _DHT, _DAC, _END, _SOS, _DQT, _DNL, _DRI = 0xC4, 0xCC, 0xD9, 0xDA, 0xDB, 0xDC, 0xDD
 _APP0, _APP1, _APP14, _APP15, _COM = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
+#: Markers that begin a frame: all of SOF0 to SOF15 but DHT, JPG and DAC. Source: ITU-T T.81, table B.1
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {_DHT, 0xC8, _DAC}
+#: The sequential ones, whose first scan is the only one if it holds all components.
+_SEQUENTIAL = frozenset((0xC0, 0xC1, 0xC9))
 _TABLES = frozenset((_DHT, _DAC, _DQT, _DRI))
 _PROGRAMS = frozenset((*range(_APP0, _APP15 + 1), _COM))
 _WITH_LENGTH = _FRAMES | _TABLES | _PROGRAMS | {_SOS, _DNL}
@@ -26,6 +30,8 @@ _PROGRESSIVE = (0xC2, 0xCA)
 _BEGINS_SEGMENT = re.compile(b"\xff[" + b"".join(b"\\x%02x" % marker for marker in sorted(_WITH_LENGTH)) + b"]")
 #: By a marker's second byte: whether it ends the coded data of a scan.
 _ENDS_SCAN = np.isin(np.arange(256), [*_WITH_LENGTH, _END])
+#: Bytes that are searched for markers at a time: behind the picture may lie 200 MB that nobody looks at.
+_BLOCK_BYTES = 1 << 20
 #: JFIF 1.1 without a thumbnail: it says that colours are YCbCr.
 _JFIF = b"\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"
 #: Adobe's transforms: none, YCbCr, YCCK.
@@ -33,6 +39,15 @@ _TRANSFORMS = (0, 1, 2)
 #: The last zigzag position of a block's 64 coefficients.
 _LAST_COEFFICIENT = 63
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
+
+
+class Segment(NamedTuple):
+    """A marker, and what follows it."""
+
+    marker: int
+    begin: int  #: of its marker
+    end: int  #: as its length tells
+    coded_end: int  #: of the coded data behind it, which only a scan has
 
 
 @dataclass
@@ -65,9 +80,22 @@ def bare(data: bytes) -> Bare:
         ImageError: scans of a progressive picture are missing.
 
     """
-    walk, view = _Walk(), memoryview(data)
-    first_scan = _read_head(data, view, walk)
-    end, height = _read_scans(data, first_scan, walk)
+    walk, view, first_scan, end, height = _Walk(), memoryview(data), 0, 0, b""
+    for segment in bounded(segments(data)):
+        end = min(segment.coded_end + len(_EOI), len(data))
+        first_scan = first_scan or (segment.marker == _SOS and segment.begin)
+        body = data[segment.begin + 4 : segment.end]
+        if not first_scan:
+            _keep(segment, view, body, walk)
+        elif segment.marker == _DNL:
+            height = body[:2]
+        elif segment.marker == _DHT:
+            _note_tables(body, walk)
+        elif segment.marker == _SOS:
+            _note_scan(body, walk)
+            walk.hole |= _has_odd_hole(data, segment.end, segment.coded_end, body, walk)
+    if not first_scan:
+        raise LookupError("no scan")
     ended = data[end - 2 : end] == _EOI
     whole = b"".join((*walk.kept, view[first_scan:end], b"" if ended else _EOI))
     if height and walk.height_at:
@@ -78,33 +106,71 @@ def bare(data: bytes) -> Bare:
     return Bare(whole, orientation.chosen(walk.exifs, walk.xmp), ended=ended, complaint=complaint)
 
 
-def _read_head(data: bytes, view: memoryview, walk: _Walk) -> int:
-    """Keep what decoding needs, and return where the first scan begins."""
-    for marker, begin, end in bounded(_segments(data)):
-        body = data[begin + 4 : end]
-        if marker == _SOS:
-            return begin
-        if marker in _FRAMES:
-            walk.frame, walk.components = marker, body[5]
-            if body[1:3] == b"\0\0":
-                walk.height_at = sum(map(len, walk.kept)) + 5
-        if marker in _FRAMES or marker in _TABLES:
-            walk.kept.append(view[begin:end])
-        _note(marker, body, walk)
-    raise LookupError("no scan")
+def scans_of(data: bytes) -> int:
+    """Count the scans of a JPEG's first picture; 1 where its first scan is all that a decoder looks at."""
+    scans = 0
+    components = b""
+    may_have_more = True
+    for segment in islice(segments(data), MOST_PARTS):
+        if segment.marker in _FRAMES:
+            components = data[segment.begin + 9 : segment.begin + 10]
+            may_have_more = segment.marker not in _SEQUENTIAL
+        elif segment.marker == _SOS:
+            scans += 1
+            if not may_have_more and data[segment.begin + 4 : segment.begin + 5] == components:
+                return 1
+            may_have_more = True
+    return scans
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield marker, begin and end of each segment of the head; whatever lies between two is passed over."""
+def segments(data: bytes) -> Iterator[Segment]:
+    """Yield the segments of a JPEG's first picture, up to its end; whatever lies between two is passed over."""
     at = 2
     while found := _BEGINS_SEGMENT.search(data, at):
         at, marker = found.start(), data[found.start() + 1]
-        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        end = _end(data, at)
+        if marker == _SOS:
+            yield from _from_first_scan(data, at)
+            return
         if end > len(data) and marker in _PROGRAMS:
             at += 2  # a length of metadata is wrong: go on at the next marker
             continue
-        yield marker, at, end
+        yield Segment(marker, at, end, end)
         at = end
+
+
+def _from_first_scan(data: bytes, first_scan: int) -> Iterator[Segment]:
+    markers = _markers(data, first_scan)
+    at: int | None = first_scan
+    while at is not None and data[at + 1] != _END:
+        end = _end(data, at)
+        following = next((found for found in markers if found >= end), None)
+        yield Segment(data[at + 1], at, end, len(data) if following is None else following)
+        at = following
+
+
+def _end(data: bytes, at: int) -> int:
+    return at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+
+
+def _markers(data: bytes, begin: int) -> Iterator[int]:
+    """Yield where a marker stands that ends the coded data of a scan: no stuffed zero, no restart, none unheard of."""
+    for block in range(begin, len(data), _BLOCK_BYTES):
+        values = np.frombuffer(data[block : block + _BLOCK_BYTES + 1], np.uint8)
+        at = np.flatnonzero(values[:-1] == _MARK)
+        yield from (block + at[_ENDS_SCAN[values[at + 1]]]).tolist()
+
+
+def _keep(segment: Segment, view: memoryview, body: bytes, walk: _Walk) -> None:
+    """Keep what decoding needs of the segments before the first scan."""
+    marker = segment.marker
+    if marker in _FRAMES:
+        walk.frame, walk.components = marker, body[5]
+        if body[1:3] == b"\0\0":
+            walk.height_at = sum(map(len, walk.kept)) + 5
+    if marker in _FRAMES or marker in _TABLES:
+        walk.kept.append(view[segment.begin : segment.end])
+    _note(marker, body, walk)
 
 
 def _note(marker: int, body: bytes, walk: _Walk) -> None:
@@ -129,34 +195,6 @@ def _note_tables(body: bytes, walk: _Walk) -> None:
         if symbols and at + 17 < len(body):
             walk.commonest[body[at]] = body[at + 17]
         at += 17 + symbols
-
-
-def _read_scans(data: bytes, first_scan: int, walk: _Walk) -> tuple[int, bytes]:
-    """Return where the picture ends, and the height that a DNL segment tells, if any does."""
-    at, height, markers = first_scan, b"", _markers(data, first_scan)
-    while True:
-        marker, end = data[at + 1], at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        following = next((found for found in markers if found >= end), None)
-        if marker == _DHT:
-            _note_tables(data[at + 4 : end], walk)
-        elif marker == _DNL:
-            height = data[at + 4 : at + 6]
-        elif marker == _SOS:
-            scan = data[at + 4 : end]
-            _note_scan(scan, walk)
-            walk.hole |= _has_odd_hole(data, end, following or len(data), scan, walk)
-        if following is None:
-            return len(data), height
-        if data[following + 1] == _END:
-            return following + 2, height
-        at = following
-
-
-def _markers(data: bytes, begin: int) -> Iterator[int]:
-    """Yield where a marker stands that ends the coded data of a scan: no stuffed zero, no restart, none unheard of."""
-    values = np.frombuffer(data, np.uint8, offset=begin)
-    at = np.flatnonzero(values[:-1] == _MARK)
-    return iter((begin + at[_ENDS_SCAN[values[at + 1]]]).tolist())
 
 
 def _note_scan(scan: bytes, walk: _Walk) -> None:

@@ -14,9 +14,10 @@ from PIL import Image
 
 from tests.unit.worker.pictures import encoded, view
 from tests.unit.worker.processes import in_a_process
-from worker.costs import AVIF_MAX_SIDE, scans_of
+from worker.costs import AVIF_MAX_SIDE
 from worker.decoding import decode
 from worker.failures import FailureKind, ImageError
+from worker.formats.jpeg import scans_of
 
 if TYPE_CHECKING:
     from storage.records import Preprocessing
@@ -95,6 +96,14 @@ def test_what_is_no_scan_of_the_picture_does_not_count(progressive: bool, photo:
     full = data[:2] + thumbnail + segment(0xFE, film[:40_000]) + data[2:] + film
 
     assert scans_of(full) == scans_of(data)
+
+
+def test_a_marker_that_no_decoder_heeds_hides_no_scan() -> None:
+    """It has no length: what seems to be one would lead behind the scans that follow."""
+    data = jpeg_of_scans(400, 100)
+    second = data.index(b"\xff\xda", data.index(b"\xff\xda") + 2)
+
+    assert scans_of(data[:second] + b"\xff\x01\xff\xff" + data[second + 1 :]) == 100
 
 
 @pytest.mark.parametrize("cut", range(0, 700, 7))

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import random
 import struct
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.unit.worker.odd_files import jpeg_of
-from tests.unit.worker.pictures import BEST, MAX_PIXELS, encoded, farthest, tiff, view
+from tests.unit.worker.odd_files import jpeg_of, png_with
+from tests.unit.worker.pictures import BEST, MAX_PIXELS, encoded, farthest, png_of, tiff, view
 from worker.decoding import decode
 from worker.failures import FailureKind, ImageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from storage.records import Preprocessing
 
@@ -123,6 +126,114 @@ def test_a_header_that_tells_a_few_rows_too_many_is_doubtful(photo: Image.Image,
     data = encoded(photo, "JPEG", quality=95)
 
     assert outcome(with_height(data, photo.height + 24), preprocessing) == "doubtful"
+
+
+#: How a PNG's rows lie in seven passes: where each begins, and how far its pixels lie from each other.
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+
+
+def png_of_rows(values: NDArray[np.uint8], share: float, *, interlaced: bool = False) -> bytes:
+    """Return a PNG, sound by all its check sums, of which only this share of the rows was ever written."""
+    height, width, _ = values.shape
+    passes = ADAM7 if interlaced else ((0, 0, 1, 1),)
+    rows = [b"\0" + row.tobytes() for left, top, right, down in passes for row in values[top::down, left::right]]
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, interlaced)
+    return png_of(header, zlib.compress(b"".join(rows[: int(share * len(rows))])))
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize(("share", "expected"), [(0.02, "damaged"), (0.5, "damaged"), (0.95, "doubtful"), (1, "ok")])
+def test_a_png_of_fewer_rows_than_its_header_tells_is_never_silent(
+    share: float, expected: str, interlaced: bool, photo: Image.Image, preprocessing: Preprocessing
+) -> None:
+    """Its decoder takes the end of what is packed for the picture's, and leaves the other rows black."""
+    assert outcome(png_of_rows(np.asarray(photo), share, interlaced=interlaced), preprocessing) == expected
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])
+def test_a_png_that_is_black_below_has_all_its_rows(
+    mode: str, photo: Image.Image, preprocessing: Preprocessing
+) -> None:
+    picture = photo.copy()
+    picture.paste("black", (0, photo.height // 2, photo.width, photo.height))
+
+    assert outcome(encoded(picture.convert(mode), "PNG"), preprocessing) == "ok"
+
+
+def test_no_picture_that_lacks_rows_is_said_to_have_all_of_them(
+    photo: Image.Image, preprocessing: Preprocessing
+) -> None:
+    data = png_of_rows(np.asarray(photo), 0.999)
+
+    assert decode(data, preprocessing, MAX_PIXELS).warning == "its data ends after 99% of its rows"
+
+
+def test_a_wrong_check_sum_behind_the_rows_of_a_png_is_doubtful(
+    photo: Image.Image, preprocessing: Preprocessing
+) -> None:
+    """An encoder's mistake: the rows are all there, and viewers show them."""
+    rows = b"".join(b"\0" + row.tobytes() for row in np.asarray(photo))
+    header = struct.pack(">IIBBBBB", *photo.size, 8, 2, 0, 0, 0)
+    data = png_of(header, zlib.compress(rows)[:-4] + b"\1\2\3\4")
+
+    assert outcome(data, preprocessing) == "doubtful"
+    assert farthest(view(data, preprocessing), view(encoded(photo, "PNG"), preprocessing)) == 0
+
+
+def test_a_png_without_the_palette_that_its_pixels_name_is_damaged(
+    photo: Image.Image, preprocessing: Preprocessing
+) -> None:
+    """Its decoder would take numbers of colours for greys."""
+    data = encoded(photo.convert("P"), "PNG")
+    at = data.index(b"PLTE") - 4
+    end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+
+    assert outcome(data[:at] + data[end:], preprocessing) == "damaged"
+
+
+@pytest.mark.parametrize("body", [b"", b"\0\1", bytes(5)])
+def test_a_transparent_colour_that_is_cut_short_costs_no_picture(
+    body: bytes, photo: Image.Image, preprocessing: Preprocessing
+) -> None:
+    assert outcome(png_with(encoded(photo, "PNG"), b"tRNS", body), preprocessing) == "ok"
+
+
+def tiff_of_strips(photo: Image.Image, strips: int, *, lost: int) -> bytes:
+    """Return an uncompressed TIFF of this many strips, the last of which lie nowhere."""
+    rows = -(-photo.height // strips)
+    written = strips - lost
+    pixels = photo.convert("L").tobytes()
+    places = [8 + number * rows * photo.width for number in range(written)]
+    arrays = struct.pack(f"<{written}I", *places) + struct.pack(f"<{written}I", *[rows * photo.width] * written)
+    at = 8 + len(pixels) + len(pixels) % 2
+    fields = (
+        *((256, 4, 1, photo.width), (257, 4, 1, photo.height), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1)),
+        *((273, 4, written, at), (277, 3, 1, 1), (278, 4, 1, rows), (279, 4, written, at + 4 * written)),
+    )
+    entries = b"".join(struct.pack("<HHII", *field) for field in fields)
+    directory = struct.pack("<H", len(fields)) + entries + bytes(4)
+    return b"II*\0" + struct.pack("<I", at + len(arrays)) + pixels.ljust(at - 8, b"\0") + arrays + directory
+
+
+@pytest.mark.parametrize(("lost", "expected"), [(0, "ok"), (1, "doubtful"), (10, "damaged")])
+def test_a_tiff_of_fewer_strips_than_its_rows_need_is_never_silent(
+    lost: int, expected: str, photo: Image.Image, preprocessing: Preprocessing
+) -> None:
+    assert outcome(tiff_of_strips(photo, 20, lost=lost), preprocessing) == expected
+
+
+@pytest.mark.parametrize(("more", "expected"), [(1.05, "doubtful"), (2, "damaged")])
+def test_a_tiff_whose_jpeg_has_fewer_rows_than_it_tells_is_never_silent(
+    more: float, expected: str, photo: Image.Image, preprocessing: Preprocessing
+) -> None:
+    data = bytearray(encoded(photo.convert("L"), "TIFF", compression="jpeg", strip_size=10**7))
+    (at,) = struct.unpack_from("<I", data, 4)
+    (entries,) = struct.unpack_from("<H", data, at)
+    for entry in range(at + 2, at + 2 + 12 * entries, 12):
+        if struct.unpack_from("<H", data, entry)[0] in (257, 278):  # the height, and the rows of a strip
+            struct.pack_into("<HII", data, entry + 2, 4, 1, int(photo.height * more))
+
+    assert outcome(bytes(data), preprocessing) == expected
 
 
 def test_a_strip_of_a_fax_that_libtiff_complains_of_is_doubtful(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -158,3 +159,39 @@ def test_one_bit_is_black_or_white(file_format: str, photo: Image.Image, preproc
     shown = view(encoded(bits, file_format), preprocessing)
 
     assert farthest(shown, plain_view(np.asarray(bits.convert("L")), preprocessing)) == 0
+
+
+@pytest.mark.parametrize("colours", [257, 9999, 2**32 - 1])
+def test_a_bitmap_that_claims_more_colours_than_its_pixels_can_name_is_shown(
+    colours: int, photo: Image.Image, preprocessing: Preprocessing
+) -> None:
+    data = encoded(photo.convert("P"), "BMP")
+
+    odd = data[:46] + struct.pack("<I", colours) + data[50:]
+
+    assert farthest(view(odd, preprocessing), view(data, preprocessing)) == 0
+
+
+def test_a_tiffs_palette_of_8_bits_stands_for_its_colours(photo: Image.Image, preprocessing: Preprocessing) -> None:
+    """Old programs did not spread them to the 16 bits that belong there: read as such, all of them are black."""
+    data = encoded(photo.convert("P"), "TIFF")
+    with Image.open(io.BytesIO(data)) as picture:
+        palette: tuple[int, ...] = picture.tag_v2[320]  # type: ignore[attr-defined]
+    written = struct.pack(f"<{len(palette)}H", *palette)
+    assert data.count(written) == 1
+
+    odd = data.replace(written, struct.pack(f"<{len(palette)}H", *(value >> 8 for value in palette)))
+
+    assert farthest(view(odd, preprocessing), view(data, preprocessing)) == 0
+
+
+@pytest.mark.parametrize("file_format", ["AVIF", "HEIF"])
+def test_a_brand_that_nobody_knows_stands_before_one_that_is_read(
+    file_format: str, photo: Image.Image, preprocessing: Preprocessing
+) -> None:
+    """What a file may be read as stands in the list behind its own brand, which may be a program's."""
+    data = encoded(photo, file_format)
+
+    odd = data[:8] + b"zzzz" + data[12:]
+
+    assert farthest(view(odd, preprocessing), view(data, preprocessing)) == 0

@@ -6,6 +6,7 @@ import random
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from typing import TYPE_CHECKING
 
@@ -222,6 +223,18 @@ def large(picture: Image.Image) -> dict[str, tuple[bytes, bytes]]:
 def test_large_metadata_leaves_the_picture_as_it_is(small: Image.Image, preprocessing: Preprocessing) -> None:
     for name, (odd, plain) in large(small).items():
         assert farthest(view(odd, preprocessing), view(plain, preprocessing)) == 0, name
+
+
+def test_what_lies_behind_a_jpeg_costs_no_memory(small: Image.Image) -> None:
+    """Recovered from a card, a photo is followed by what flash memory holds where nothing was written: 0xFF."""
+    data = encoded(small, "JPEG") + b"\xff" * 20_000_000
+
+    tracemalloc.start()
+    bare(data)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < len(data)
 
 
 def test_a_file_of_nothing_but_heads_is_left_to_its_decoder(small: Image.Image) -> None:

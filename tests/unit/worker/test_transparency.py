@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.unit.worker.pictures import encoded, farthest, plain_view, view
+from tests.unit.worker.odd_files import png_with
+from tests.unit.worker.pictures import encoded, farthest, plain_view, png_of, view
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,3 +99,40 @@ def test_a_colour_that_is_declared_transparent_is_white(
     shown = view(encoded(picture, "PNG", transparency=(0, 0, 0) if mode == "RGB" else 0), preprocessing)
 
     assert farthest(shown, plain_view(expected, preprocessing)) == 0
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+@pytest.mark.parametrize("share", [0, 0.5, 1])
+def test_a_grey_of_few_bits_that_is_declared_transparent_is_white(
+    bits: int, share: float, photo: Image.Image, preprocessing: Preprocessing
+) -> None:
+    highest = (1 << bits) - 1
+    transparent = int(highest * share)
+    levels = np.asarray(photo.convert("L")) >> (8 - bits)
+    each = 8 // bits
+    levels = levels[:, : levels.shape[1] // each * each]
+    height, width = levels.shape
+    packed = np.zeros((height, width // each), np.uint8)
+    for n in range(each):
+        packed |= levels[:, n::each] << (8 - bits * (n + 1))
+    rows = b"".join(b"\0" + row.tobytes() for row in packed)
+    data = png_of(struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0), zlib.compress(rows))
+
+    seen = view(png_with(data, b"tRNS", struct.pack(">H", transparent)), preprocessing)
+
+    shown = np.where(levels == transparent, 255, levels * (255 // highest)).astype(np.uint8)
+    assert farthest(seen, plain_view(shown, preprocessing)) <= 1
+
+
+def test_a_bitmap_with_room_for_transparency_and_none_in_it_shows_its_colours(
+    photo: Image.Image, preprocessing: Preprocessing
+) -> None:
+    """As Windows writes pictures of its screen: every alpha is 0."""
+    empty = photo.convert("RGBA")
+    empty.putalpha(0)
+    pixels = empty.transpose(Image.Transpose.FLIP_TOP_BOTTOM).tobytes("raw", "BGRA")
+    masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    header = struct.pack("<IiiHHIIiiII", 124, *photo.size, 1, 32, 3, len(pixels), 0, 0, 0, 0) + masks + bytes(68)
+    data = b"BM" + struct.pack("<IHHI", 14 + len(header) + len(pixels), 0, 0, 14 + len(header)) + header + pixels
+
+    assert farthest(view(data, preprocessing), view(encoded(photo, "BMP"), preprocessing)) == 0
