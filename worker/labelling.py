@@ -52,7 +52,7 @@ class Labeller:
         self._reader = Reader(settings.max_file_bytes, settings.silent_s)
         self._max_pixels = settings.max_pixels
         self._time_limit_s = settings.soft_time_limit_s
-        self.labelled = 0  #: images that got labels so far
+        self.has_answered = False  #: whether the engine has given probabilities for any picture
 
     def label(self, images: Sequence[ChunkImage], roots: Sequence[str]) -> list[Outcome]:
         """Return one outcome an image, in no particular order.
@@ -117,7 +117,6 @@ class Labeller:
         probabilities = self._probabilities(np.stack([waiting.pixels for waiting in batch]))
         infer_ms = (perf_counter() - started) * 1000 / len(batch)
         for waiting, row in zip(batch, probabilities, strict=True):
-            self.labelled += 1
             yield replace(waiting.outcome, labels=self._best(row), infer_ms=infer_ms)
 
     def _probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -139,6 +138,7 @@ class Labeller:
         sums = probabilities.sum(axis=1)
         if not (np.abs(sums - 1) <= _SUM_TOLERANCE).all() or probabilities.min() < 0:
             raise EngineError(f"the engine answered with what are no probabilities: they add up to {sums.tolist()}")
+        self.has_answered = True
         return probabilities
 
     def _best(self, probabilities: NDArray[np.float32]) -> tuple[tuple[str, float], ...]:

@@ -66,9 +66,9 @@ class WorkerProcess:
             self._keep((ready.model.key, ready.engine), ready)
 
     @property
-    def has_labelled(self) -> bool:
-        """Whether its models have labelled any image since the process started."""
-        return any(labeller.labelled for labeller in self._labellers.values())
+    def has_answered(self) -> bool:
+        """Whether its engines have answered for any picture since the process started."""
+        return any(labeller.has_answered for labeller in self._labellers.values())
 
     def labeller(self, run: Run) -> Labeller:
         """Return the warm model that a run asks for.

@@ -50,7 +50,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds that SIGQUIT gives the chunks in work; what is not done by then is published again, as after a kill.
 QUIT_S = 10
-#: Processes that may end themselves one after the other, none of which has labelled an image, before the worker ends.
+#: Processes in each process' place that may end themselves one after the other, none of which has had an answer of its
+#: engine, before the worker ends.
 MAX_REPLACEMENTS = 8
 
 
@@ -68,7 +69,7 @@ def make_worker_app(settings: Settings) -> Celery:
             processes.append(WorkerProcess(settings, main_pid))
         return processes[0]
 
-    request = request_class(settings, Replacements().note)
+    request = request_class(settings, Replacements(worker_count(settings)).note)
 
     @app.task(name=LABEL_CHUNK, Request=request)  # type: ignore[untyped-decorator]  # Celery has no types
     def label_chunk(database: str, chunk_id: int, attempt: int) -> None:
@@ -84,13 +85,14 @@ def make_worker_app(settings: Settings) -> Celery:
 class Replacements:
     """Counts the labelling processes that ended themselves one after the other before any had labelled an image."""
 
-    def __init__(self) -> None:
+    def __init__(self, processes: int = 1) -> None:
+        self._limit = MAX_REPLACEMENTS * processes
         self._count = 0
 
     def note(self, replaced: ReplaceProcess) -> None:
         """End the worker where process after process fails: then it is neither an image nor the process."""
-        self._count = 0 if replaced.has_labelled else self._count + 1
-        if self._count >= MAX_REPLACEMENTS:
+        self._count = 0 if replaced.has_answered else self._count + 1
+        if self._count >= self._limit:
             logger.critical(
                 "The worker ends: %d processes in a row could not label a single image. The last one said: %s",
                 self._count,

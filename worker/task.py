@@ -16,7 +16,7 @@ from storage.claims import claim, clear_suspicion, give_back, has_raised, note_r
 from storage.outcomes import Stored, store, store_one, stored_images
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from storage.claims import Claim
     from storage.records import ChunkImage, Outcome
@@ -45,10 +45,10 @@ class ReplaceProcess(SystemExit):
     Raised out of a task, it is the task's result, and then the process' end. Source: billiard 4.3, `Worker.workloop`.
     """
 
-    def __init__(self, reason: str, *, has_labelled: bool = False) -> None:
+    def __init__(self, reason: str, *, has_answered: bool = False) -> None:
         super().__init__(EX_RECYCLE)
         self.reason = reason
-        self.has_labelled = has_labelled  #: whether its model has labelled any image since the process started
+        self.has_answered = has_answered  #: whether its engine has answered for any picture since the process started
 
 
 def label_chunk(process: WorkerProcess, *arguments: object) -> None:
@@ -83,7 +83,7 @@ def label_chunk(process: WorkerProcess, *arguments: object) -> None:
         raise Reject(error, requeue=True) from None  # said above; Celery writes all of a cause's traceback
     except EngineError as error:
         logger.error("%s goes back to the queue, and this process ends: %s", message, error)  # noqa: TRY400
-        raise ReplaceProcess(str(error), has_labelled=process.has_labelled) from None
+        raise ReplaceProcess(str(error), has_answered=process.has_answered) from None
     except (ArchiveError, DatabaseError, ModelError) as error:
         logger.error("%s goes back to the queue in %d s. %s", message, PAUSE_S, error)  # noqa: TRY400
         if isinstance(error, DatabaseError) and not isinstance(error, DatabaseBusyError):
@@ -96,7 +96,7 @@ def label_chunk(process: WorkerProcess, *arguments: object) -> None:
     except Exception as error:
         # Nobody foresaw it. Celery would acknowledge the chunk as one that failed, and it would be lost.
         logger.exception("%s goes back to the queue, and this process ends", message)
-        raise ReplaceProcess(f"{type(error).__name__}: {error}", has_labelled=process.has_labelled) from None
+        raise ReplaceProcess(f"{type(error).__name__}: {error}", has_answered=process.has_answered) from None
 
 
 def _label(process: WorkerProcess, claimed: Claim, labeller: Labeller) -> None:
@@ -155,31 +155,34 @@ def _label_one_by_one(process: WorkerProcess, claimed: Claim, labeller: Labeller
     """
     done = stored_images(process.database, claimed)
     outcomes: dict[int, Outcome] = {}
-    for image in _in_order(claimed):
-        if image.image_id in done:
-            continue
+    images = _in_order(claimed, done)
+    on_trial = next((image for image in images if _is_on_trial(claimed, image)), None)
+    for image in images:
         outcome = _given_up(claimed, image)
         if outcome is None:
             suspect(process.database, claimed, image.image_id)
             others_passed = any(outcome.ok for outcome in outcomes.values())
-            outcome = _label_alone(process, claimed, labeller, image, others_passed=others_passed)
+            is_being_tried = on_trial and not others_passed and on_trial.image_id not in outcomes
+            with _noting_errors(process, claimed, on_trial if is_being_tried else image):
+                outcome = _label_alone(claimed, labeller, image, others_passed=others_passed)
         outcomes[image.image_id], is_open = _store_one(process, claimed, image, outcome)
         if not is_open:
             break  # another worker has stored the whole chunk meanwhile
     return outcomes
 
 
-def _in_order(claimed: Claim) -> Sequence[ChunkImage]:
-    """Return the images in the order in which they are labelled alone.
+def _in_order(claimed: Claim, done: Collection[int]) -> Sequence[ChunkImage]:
+    """Return the images that are not done, in the order in which they are labelled alone.
 
     The one on which the engine raised an error comes first, in a process that has raised none: was it the image, or the
-    process? Where it raised again, it comes last: do the others pass here?
+    process? Where it raised again, it comes last: do the others pass here? Where none of them did, it comes first again,
+    behind a grey picture: they may be to blame too, and would keep each other from being tried for ever.
     """
-    images = claimed.images
+    images = [image for image in claimed.images if image.image_id not in done]
     place = next((place for place, image in enumerate(images) if image.image_id == claimed.suspect_id), None)
     if place is None or not has_raised(claimed.ended_by):
         return images
-    if _is_on_trial(claimed, images[place]):
+    if claimed.suspect_starts == MAX_RAISES:
         return *images[place + 1 :], *images[: place + 1]
     return *images[place:], *images[:place]
 
@@ -190,30 +193,27 @@ def _is_on_trial(claimed: Claim, image: ChunkImage) -> bool:
     return is_suspect and claimed.suspect_starts >= MAX_RAISES
 
 
-def _label_alone(
-    process: WorkerProcess, claimed: Claim, labeller: Labeller, image: ChunkImage, *, others_passed: bool
-) -> Outcome:
+def _label_alone(claimed: Claim, labeller: Labeller, image: ChunkImage, *, others_passed: bool) -> Outcome:
     """Label one image; blame it where the engine raises on it once more, in a process in which others pass."""
     from worker.failures import FailureKind
     from worker.labelling import failed
 
     is_on_trial = _is_on_trial(claimed, image)
-    with _noting_errors(process, claimed, image):
-        if is_on_trial and not others_passed:
-            labeller.check()
-        try:
-            (outcome,) = labeller.label([image], claimed.run.roots)
-        except EngineError as error:
-            if not is_on_trial:
-                raise
-            starts = claimed.suspect_starts + 1
-            return failed(image, FailureKind.ENGINE, f"{error}, in each of {starts} processes; on this image alone")
+    if is_on_trial and not others_passed:
+        labeller.check()
+    try:
+        (outcome,) = labeller.label([image], claimed.run.roots)
+    except EngineError as error:
+        if not is_on_trial:
+            raise
+        processes = MAX_RAISES + 1
+        return failed(image, FailureKind.ENGINE, f"{error}, in each of {processes} processes; on this image alone")
     return outcome
 
 
 @contextmanager
 def _noting_errors(process: WorkerProcess, claimed: Claim, image: ChunkImage | None) -> Iterator[None]:
-    """Note, for the next start, an error that is neither an image's nor the archive's; `image`: labelled alone."""
+    """Note, for the next start, an error that is neither an image's nor the archive's; `image`: the one to suspect."""
     try:
         yield
     except (ArchiveError, SoftTimeLimitExceeded):

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from celery.exceptions import Reject, SoftTimeLimitExceeded
+from celery.worker import state
 
+from common.errors import EngineError
 from storage.claims import claim, members_of, note_end, suspect
 from storage.database import Database
 from storage.identity import identity_of
@@ -17,7 +19,9 @@ from storage.records import ImageRef
 from storage.runs import cancel, open_run, progress, set_engine
 from storage.schema import ensure_schema
 from tests.unit.worker.processes import NO_PROCESS
+from worker.labelling import Labeller
 from worker.process import WorkerProcess
+from worker.service import Replacements
 from worker.task import MAX_SEEN_ENDS, MAX_UNSEEN_ENDS, ReplaceProcess, label_chunk
 
 if TYPE_CHECKING:
@@ -52,6 +56,10 @@ class Night:
     def label(self, chunk: Chunk | None = None) -> None:
         chunk = chunk or self.chunk
         label_chunk(self.process, self.identity, chunk.id, chunk.attempt)
+
+    def replace_process(self) -> None:
+        self.process.database.close()
+        self.process = WorkerProcess(self.settings, main_pid=NO_PROCESS)
 
     def begin(self, worker: str = "killed") -> Claim:
         claimed = claim(self.database, self.identity, self.chunk.id, self.chunk.attempt, worker)
@@ -246,6 +254,35 @@ def test_an_error_that_nobody_foresaw_gives_the_chunk_back_and_replaces_the_proc
     assert raised.value.reason == "ZeroDivisionError: planted"
     night.label()
     assert set(night.outcomes().values()) == {"ok"}
+
+
+@pytest.mark.parametrize("bad", [{0, 1}, {1, 3}, {0, 1, 2, 4}, {0, 1, 2, 3, 4}])
+def test_several_images_on_which_the_engine_raises_are_each_to_blame_and_the_others_are_labelled(
+    night: Night, bad: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them would keep another from being tried where others pass, and the worker would end."""
+    replacements = Replacements()
+    monkeypatch.setattr(state, "should_stop", None)
+    guilty = {night.images[place] for place in bad}
+
+    def label(labeller: Labeller, images: Sequence[ChunkImage], roots: Sequence[str]) -> list[Outcome]:
+        if guilty & set(images):
+            raise EngineError("planted")
+        return really(labeller, images, roots)
+
+    really = Labeller.label
+    monkeypatch.setattr(Labeller, "label", label)
+    for _ in range(4 * IMAGES):
+        try:
+            night.label()
+            break
+        except ReplaceProcess as replaced:
+            replacements.note(replaced)
+            night.replace_process()
+
+    assert state.should_stop is None
+    expected = {image.path: "engine" if image in guilty else "ok" for image in night.images}
+    assert night.outcomes() == expected
 
 
 @pytest.mark.parametrize(
