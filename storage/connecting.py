@@ -33,14 +33,17 @@ def connect_postgres(url: URL) -> Engine:
     return create_engine(url, pool_pre_ping=True, connect_args=options)
 
 
-def connect_sqlite(url: URL) -> tuple[Engine, SqliteFile | None]:
-    """Return an engine on a SQLite file, and that file; None: it lies in memory."""
+def connect_sqlite(url: URL, *, was_there: bool) -> tuple[Engine, SqliteFile | None]:
+    """Return an engine on a SQLite file, and that file; None: it lies in memory.
+
+    One that `was_there` is not made anew where it is gone: beside its log, that would take the log away.
+    """
     engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_S})
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
     if url.database in (None, "", ":memory:") or url.query.get("uri"):
         return engine, None
-    file = SqliteFile(os.path.join(os.getcwd(), url.database))
+    file = SqliteFile(os.path.join(os.getcwd(), url.database), was_there=was_there)
     event.listen(engine, "do_connect", _open(file))
     event.listen(engine, "connect", lambda _, record: file.remember(record.info))
     event.listen(engine, "checkout", lambda _, record, __: file.check_kept(record.info))

@@ -54,13 +54,13 @@ _ESCAPED = {byte: f"\\x{byte:02x}" for byte in (*range(32), *range(127, 256), *b
 class Database:
     """One process's way to the database. Never carried over a fork: every process makes its own."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, was_there: bool = False) -> None:
         try:
             self._text = url
             self.url: URL = _parsed(url)
             self._file: SqliteFile | None = None
             if self.is_sqlite:
-                self._engine, self._file = connect_sqlite(self.url)
+                self._engine, self._file = connect_sqlite(self.url, was_there=was_there)
             else:
                 self._engine = connect_postgres(self.url)
             # SQLite has one writer, and lets another sleep and look again; threads of one process need not.

@@ -31,10 +31,10 @@ FileId = tuple[int, int]
 class SqliteFile:
     """A SQLite file by its name, and what this process knows of it."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, was_there: bool) -> None:
         self.path = path
         self._wal = path + "-wal"
-        self._was_there = False
+        self._was_there = was_there
         self._stale_wal: FileId | None = None
 
     def remember(self, info: MutableMapping[Any, Any]) -> None:
@@ -44,7 +44,7 @@ class SqliteFile:
         self._stale_wal = None
 
     def check_there(self) -> None:
-        """Refuse to open a file that this process has used, where that made an empty one or damaged another.
+        """Refuse to open a file that is known to have been there, where that made an empty one or damaged another.
 
         Raises:
             DatabaseError: it is gone, or what took its place lies beside its log.

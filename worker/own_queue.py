@@ -64,10 +64,9 @@ def _look(consumer: Any, settings: Settings) -> None:  # noqa: ANN401 - Celery's
 def _identity(settings: Settings) -> str | None:
     """Return the identity of the database that is there now; None: there is none, or it does not answer."""
     # Opened and closed here: a child that is forked later must inherit no connection.
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, was_there=True)
     try:
-        # Connecting to a file that is not there would make an empty one.
-        return None if database.is_missing else identity_of(database)
+        return identity_of(database)
     except DatabaseError as error:  # also of one that has no tables yet
         logger.info("Not known whether the database is the same. %s", error)
         return None

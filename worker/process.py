@@ -49,7 +49,7 @@ class WorkerProcess:
     def __init__(self, settings: Settings, main_pid: int) -> None:
         self._main_pid = main_pid
         self.settings = settings
-        self.database = Database(settings.database_url)
+        self.database = Database(settings.database_url, was_there=True)
         self.name = _process_name()
         self._started_at = datetime.now(UTC)
         self._sampled_at = 0.0

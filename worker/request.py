@@ -69,7 +69,7 @@ def request_class(settings: Settings, on_replaced: Callable[[ReplaceProcess], No
         def _note_end(self, ended_by: str) -> None:
             message = ChunkMessage.of_arguments(tuple(self.args))
             # Opened and closed here: a child that is forked later must inherit no connection.
-            database = Database(settings.database_url)
+            database = Database(settings.database_url, was_there=True)
             try:
                 note_end(database, message.database, message.chunk_id, message.attempt, ended_by)
             except DatabaseError as error:  # then it counts as an end that nobody saw
