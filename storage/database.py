@@ -213,8 +213,8 @@ class Database:
         return {f"rows_{name}": list(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)}
 
     def check_connections(self, check: Callable[[Any], None]) -> None:
-        """Have every connection that is opened from here on checked, as the driver has it, before it is used."""
-        event.listen(self._engine, "connect", lambda connection, _: check(connection))
+        """Have the connection checked, as the driver has it, before each transaction from here on."""
+        event.listen(self._engine, "checkout", lambda connection, _, __: check(connection))
 
     def close(self) -> None:
         self._engine.dispose()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import select, update
 
-from common.errors import CancelledError
+from common.errors import CancelledError, DatabaseError
 from storage.tables import runs
 
 if TYPE_CHECKING:
@@ -45,11 +45,17 @@ def follow(
 
     Raises:
         CancelledError: the run was cancelled.
+        DatabaseError: there is no such run any more.
 
     """
     known = runs.c.follower, runs.c.follower_process, runs.c.followed_at, runs.c.cancelled_at
     with database.write() as connection:
-        row = connection.execute(select(*known).where(runs.c.id == run_id).with_for_update()).one()
+        row = connection.execute(select(*known).where(runs.c.id == run_id).with_for_update()).one_or_none()
+        if row is None:
+            raise DatabaseError(
+                f"The database has no run {run_id} any more: it was set back to a backup from before. Type the same"
+                " command again."
+            )
         now = database.now(connection)
         if row.cancelled_at:
             raise CancelledError(f"Run {run_id} was cancelled. The same command begins a new one.")

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import update
 
-from common.errors import CancelledError
+from common.errors import CancelledError, DatabaseError
 from storage.database import Database
 from storage.following import Follower, follow, unfollow
 from storage.runs import cancel, get_run
 from storage.tables import runs
-from tests.unit.storage.nights import begin_run
+from tests.unit.storage.nights import begin_run, change
 from tests.unit.storage.processes import at_once
 
 if TYPE_CHECKING:
@@ -73,6 +73,13 @@ def test_a_follower_that_was_not_heard_of_for_long_is_replaced(database: Databas
 def test_a_follower_that_leaves_is_replaced_at_once(database: Database, run: Run) -> None:
     unfollow(database, run.id, ANNA)
     assert ask_to_follow(database, run, BERT) is None
+
+
+def test_a_run_that_a_backup_knows_nothing_of_ends_with_a_sentence(database: Database, run: Run) -> None:
+    change(database, f"delete from runs where id = {run.id}")
+
+    with pytest.raises(DatabaseError, match="no run 1 any more"):
+        ask_to_follow(database, run, ANNA)
 
 
 def test_nobody_leaves_for_another(database: Database, run: Run) -> None:
