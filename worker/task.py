@@ -88,9 +88,9 @@ def label_chunk(process: WorkerProcess, *arguments: object) -> None:
         logger.error("%s goes back to the queue in %d s. %s", message, PAUSE_S, error)  # noqa: TRY400
         if isinstance(error, DatabaseError) and not isinstance(error, DatabaseBusyError):
             process.end_worker(error)
-        time.sleep(PAUSE_S)
-        if claimed:
-            with suppress(DatabaseError):  # then it is image by image from here on
+        with suppress(DatabaseError, SoftTimeLimitExceeded):  # then it is image by image from here on
+            time.sleep(PAUSE_S)
+            if claimed:
                 give_back(process.database, claimed)
         raise Reject(error, requeue=True) from None  # said above; Celery writes all of a cause's traceback
     except Exception as error:
@@ -175,8 +175,8 @@ def _in_order(claimed: Claim, done: Collection[int]) -> Sequence[ChunkImage]:
     """Return the images that are not done, in the order in which they are labelled alone.
 
     The one on which the engine raised an error comes first, in a process that has raised none: was it the image, or the
-    process? Where it raised again, it comes last: do the others pass here? Where none of them did, it comes first again,
-    behind a grey picture: they may be to blame too, and would keep each other from being tried for ever.
+    process? Where it raised again, it comes last: do the others pass here? Where none of them did, it comes first once
+    more, behind a grey picture: they may be to blame too, and would keep each other from being tried for ever.
     """
     images = [image for image in claimed.images if image.image_id not in done]
     place = next((place for place, image in enumerate(images) if image.image_id == claimed.suspect_id), None)
@@ -238,9 +238,8 @@ def _given_up(claimed: Claim, image: ChunkImage) -> Outcome | None:
     if ended_by is None:
         error = f"{starts} starts that labelled this image alone did not end, and nobody saw why"
         return failed(image, FailureKind.POISON, error)
-    times = f"{starts} times while it labelled this image alone"
+    ended = f"the worker was ended {starts} times while it labelled this image alone, the last time by"
     if ended_by.startswith(TIME_LIMIT):
-        return failed(image, FailureKind.TIMEOUT, f"the worker was ended by the {ended_by} {times}")
-    if ended_by == OUT_OF_MEMORY:
-        return failed(image, FailureKind.TOO_LARGE, f"the worker was ended by {ended_by}, {times}")
-    return failed(image, FailureKind.POISON, f"the worker died {times}: {ended_by}")
+        return failed(image, FailureKind.TIMEOUT, f"{ended} the {ended_by}")
+    kind = FailureKind.TOO_LARGE if ended_by == OUT_OF_MEMORY else FailureKind.POISON
+    return failed(image, kind, f"{ended} {ended_by}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import pytest
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 from celery.worker import state
 
-from common.errors import EngineError
+from common.errors import ArchiveError, EngineError
 from storage.claims import claim, members_of, note_end, suspect
 from storage.database import Database
 from storage.identity import identity_of
@@ -199,6 +200,39 @@ def test_a_time_limit_sends_the_chunk_back_and_blames_nobody(night: Night, monke
     night.label()
 
     assert set(night.outcomes().values()) == {"ok"}
+
+
+def test_a_time_limit_that_is_over_while_a_chunk_waits_to_go_back_sends_it_back(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Celery acknowledges a task that its own error ends, and the chunk would be lost."""
+
+    def be_over(_seconds: float) -> None:
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr(Labeller, "label", lambda *_: (_ for _ in ()).throw(ArchiveError("planted")))
+    monkeypatch.setattr(time, "sleep", be_over)
+
+    with pytest.raises(Reject) as raised:
+        night.label()
+
+    assert raised.value.requeue
+
+
+def test_ends_of_several_kinds_are_told_as_what_they_were(night: Night) -> None:
+    """One was a crash, the next one the time limit: it was not ended by the limit twice."""
+    guilty = night.images[2]
+    night.begin()
+    night.die_with(guilty, "signal 11 (SIGSEGV)")
+    night.die_with(guilty, "time limit of 120 s")
+
+    night.label()
+
+    with night.database.read() as connection:
+        (message,) = connection.exec_driver_sql("select error from results where status = 'failed'").scalars()
+    assert message == (
+        "the worker was ended 2 times while it labelled this image alone, the last time by the time limit of 120 s"
+    )
 
 
 def test_a_chunk_of_another_database_is_dropped(night: Night) -> None:
