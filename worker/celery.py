@@ -1,6 +1,13 @@
 """The app, where Celery looks for it: `celery -A worker worker`."""
 
+import sys
+
+from common.errors import NightlabelError
 from common.settings import load_settings
 from worker.service import make_worker_app
 
-app = make_worker_app(load_settings())
+try:
+    app = make_worker_app(load_settings())
+except NightlabelError as error:  # of which Celery would make a traceback, and its own status
+    print(f"nightlabel worker: {error}", file=sys.stderr)  # noqa: T201 - for people
+    raise SystemExit(error.exit_status) from None

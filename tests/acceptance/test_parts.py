@@ -145,6 +145,27 @@ def test_celery_finds_the_worker_and_inspects_it(
     assert name.startswith("plain@")
 
 
+@pytest.mark.parametrize(
+    ("changed", "status", "said"),
+    [({"NIGHTLABEL_BROKER_URL": ""}, 4, "No broker is set"), ({"NIGHTLABEL_BATCH_SIZE": "x"}, 2, "BATCH_SIZE = 'x'")],
+)
+def test_celery_ends_with_the_same_sentence_and_status_as_nightlabel(
+    nightlabel: Nightlabel, changed: dict[str, str], status: int, said: str
+) -> None:
+    for program in (["celery", "-A", "worker", "worker"], ["nightlabel", "worker"]):
+        done = subprocess.run(
+            [sys.executable, "-m", *program],
+            cwd=nightlabel.folder,
+            env=nightlabel.environment | changed,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+
+        assert (done.returncode, "Traceback" in done.stderr) == (status, False)
+        assert said in done.stderr
+
+
 def test_a_redis_that_was_flushed_is_filled_again_from_the_manifest(
     farm: Nightlabel, archive: Callable[[int], Path], redis: PrivateRedis, postgres_url: str
 ) -> None:

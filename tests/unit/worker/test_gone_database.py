@@ -10,6 +10,7 @@ from common.errors import DatabaseError
 from storage.database import Database
 from storage.identity import identity_of
 from storage.schema import ensure_schema
+from tests.unit.worker.processes import NO_PROCESS
 from worker.own_queue import _identity
 from worker.process import WorkerProcess
 from worker.request import request_class
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def warm_up(settings: Settings, _: str) -> None:
     with pytest.raises(DatabaseError, match="is gone"):
-        WorkerProcess(settings, main_pid=0).warm_up()
+        WorkerProcess(settings, main_pid=NO_PROCESS).warm_up()
 
 
 def note_an_end(settings: Settings, identity: str) -> None:

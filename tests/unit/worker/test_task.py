@@ -60,7 +60,7 @@ class Night:
 
     def replace_process(self) -> None:
         self.process.database.close()
-        self.process = WorkerProcess(self.settings, main_pid=0)
+        self.process = WorkerProcess(self.settings, main_pid=NO_PROCESS)
 
     def begin(self, worker: str = "killed") -> Claim:
         claimed = claim(self.database, self.identity, self.chunk.id, self.chunk.attempt, worker)
