@@ -106,7 +106,7 @@ def _broker_url(value: str | None) -> str | None:
 
 
 def _folder(value: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever it was given
-    if value is None:
+    if value is None or value == "":
         return None
     try:
         return Path(value).expanduser()
@@ -114,18 +114,22 @@ def _folder(value: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever i
         raise ValueError(str(error)) from None
 
 
+def _cache_folder(value: Any) -> Any:  # noqa: ANN401 - see above
+    return _folder(value) or _default_cache_dir()
+
+
 def _text(value: Any) -> Any:  # noqa: ANN401 - see above
     return None if value is None else str(value)
 
 
-#: Names of files may hold bytes that are not UTF-8, which pydantic's own types refuse.
 def _memory_limit(value: int | None) -> int | None:
     if value is not None and 0 < value < LEAST_MEMORY_LIMIT_MB:
         raise ValueError(f"a process needs {LEAST_MEMORY_LIMIT_MB} at least; 0 sets no limit")
     return value
 
 
-Folder = Annotated[Path, PlainValidator(_folder)]
+#: Names of files may hold bytes that are not UTF-8, which pydantic's own types refuse.
+CacheFolder = Annotated[Path, PlainValidator(_cache_folder)]
 Globs = Annotated[tuple[str, ...], NoDecode, PlainValidator(_split)]
 
 
@@ -151,7 +155,7 @@ class Settings(BaseSettings):
     #: Where `<model>.pth` is looked for.
     weights_dir: Annotated[Path | None, PlainValidator(_folder)] = None
     #: Where prepared models are kept.
-    cache_dir: Folder = Field(default_factory=_default_cache_dir)
+    cache_dir: CacheFolder = Field(default_factory=_default_cache_dir)
 
     #: Worker processes; None: one for each CPU that may be used, or as many as memory allows.
     workers: int | None = Field(None, ge=0, le=1024)

@@ -54,6 +54,9 @@ def redact(url: str) -> str:
     if match is None:
         return _without_options(url) if "@" not in url else f"{_HIDDEN}@{_clean(url.rpartition('@')[2])}"
     scheme, rest = match.groups()
+    option = _SECRET_OPTION.search(rest)
+    if option and "@" in rest[option.end() :]:  # what follows the last @ would look like a host
+        return f"{scheme}://{_HIDDEN}"
     user_info, at, place = rest.rpartition("@")
     user, colon, _ = user_info.partition(":")
     authority = re.split("[/?#]", rest, maxsplit=1)[0]

@@ -78,7 +78,7 @@ NoSkip = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(metavar="N", help="Worker processes. [NIGHTLABEL_WORKERS; one for each CPU]"),
+    typer.Option(metavar="N", help="Worker processes. [NIGHTLABEL_WORKERS; as many as CPUs and memory allow]"),
 ]
 Nice = Annotated[
     int | None, typer.Option(metavar="N", help="Stand back behind other programs, 0 to 19. [NIGHTLABEL_NICE]")
@@ -88,7 +88,7 @@ MemoryLimit = Annotated[
     typer.Option(
         "--memory-limit",
         metavar="MB",
-        help="Most memory of each worker; 0: any. [NIGHTLABEL_MEMORY_LIMIT_MB]",
+        help="Most memory of each worker, 300 or more; 0: any. [NIGHTLABEL_MEMORY_LIMIT_MB; its share]",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
@@ -227,7 +227,7 @@ def enqueue(
 def worker(
     concurrency: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Processes. [NIGHTLABEL_WORKERS; one for each CPU]"),
+        typer.Option(metavar="N", min=1, help="Processes. [NIGHTLABEL_WORKERS; as many as CPUs and memory allow]"),
     ] = None,
     db: Db = None,
     broker: Broker = None,
@@ -418,9 +418,10 @@ def export(
     Example: nightlabel export --format parquet --output labels.parquet
     """
     from nightlabel.export import export as write
+    from report.words import counted
 
     rows = write(_existing_database(_settings(database_url=db)), form, where, output)
-    say(f"{rows:,} rows.", err=True)
+    say(f"{counted(rows, 'row')}.", err=True)
 
 
 @app.command()

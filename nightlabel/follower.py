@@ -21,6 +21,7 @@ from common.errors import (
 )
 from nightlabel.watching import FAILURE_WINDOW, ArchiveWatch, FailureWatch, QuietWatch, StallWatch
 from producer.publish import Publisher
+from report.words import counted
 from storage import following
 from storage.figures import failures_by_kind
 from storage.outcomes import doubt_failures
@@ -280,5 +281,7 @@ class Follower:
             return
         if enqueued.refused:
             raise DatabaseError(f"No image could be added to the run. {enqueued.refused[0].reason}")
-        others = f" {enqueued.scan.ignored:,} files there are no images." if enqueued.scan.ignored else ""
+        ignored = enqueued.scan.ignored
+        what = "is no image" if ignored == 1 else "are no images"
+        others = f" {counted(ignored, 'file')} there {what}." if ignored else ""
         raise ArchiveError(f"There is no image to label in {', '.join(map(shown, self._run.roots))}.{others}")

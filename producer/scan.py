@@ -36,7 +36,8 @@ def find_roots(paths: Sequence[str]) -> tuple[str, ...]:
             real = ask(partial(_find_root, given), SILENT_S)
         except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, or ~somebody who is not known
             reason = getattr(error, "strerror", None) or error
-            raise ArchiveError(f"{given} cannot be read: {reason}. Is it spelt right, and mounted?") from None
+            name = given or "''"
+            raise ArchiveError(f"{name} cannot be read: {reason}. Is it spelt right, and mounted?") from None
         roots.append(str(real))
     return tuple(
         root
@@ -46,6 +47,8 @@ def find_roots(paths: Sequence[str]) -> tuple[str, ...]:
 
 
 def _find_root(given: str) -> Path:
+    if not given:  # an unset variable, which pathlib takes for the current folder
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     real = Path(given).expanduser().resolve(strict=True)
     if real.is_dir():
         os.scandir(real).close()

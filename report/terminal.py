@@ -115,7 +115,11 @@ def _labels(night: NightFigures) -> Iterator[tuple[str, str]]:
         yield "Sure", f"0 {curve(found.confidence)} 1; {percent(found.low_confidence_share)} below 50 %"
     same = found.duplicates
     if same.extra_files:
-        yield "The same", f"{same.extra_files:,} files are copies of others: {size(same.extra_bytes)}"
+        yield "The same", f"{_copies(same.extra_files)}: {size(same.extra_bytes)}"
+
+
+def _copies(files: int) -> str:
+    return "1 file is a copy of another" if files == 1 else f"{files:,} files are copies of others"
 
 
 def curve(values: Sequence[float]) -> str:

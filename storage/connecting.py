@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
+from common.errors import UsageError
+from storage.records import shown
 from storage.sqlite_file import SqliteFile
 
 if TYPE_CHECKING:
@@ -38,16 +40,29 @@ def connect_sqlite(url: URL, *, was_there: bool) -> tuple[Engine, SqliteFile | N
 
     One that `was_there` is not made anew where it is gone: beside its log, that would take the log away.
     """
+    path = _whole_path(url.database) if url.database else None  # before SQLAlchemy asks for the current folder
     engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_S})
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
-    if url.database in (None, "", ":memory:") or url.query.get("uri"):
+    if path is None or url.database == ":memory:" or url.query.get("uri"):
         return engine, None
-    file = SqliteFile(os.path.join(os.getcwd(), url.database), was_there=was_there)
+    file = SqliteFile(path, was_there=was_there)
     event.listen(engine, "do_connect", _open(file))
     event.listen(engine, "connect", lambda _, record: file.remember(record.info))
     event.listen(engine, "checkout", lambda _, record, __: file.check_kept(record.info))
     return engine, file
+
+
+def _whole_path(name: str) -> str:
+    if os.path.isabs(name):
+        return name
+    try:
+        return os.path.join(os.getcwd(), name)
+    except FileNotFoundError:
+        raise UsageError(
+            f"The current folder is no more, so {shown(name)} is nowhere. Name the database by its whole path, with"
+            " --db or NIGHTLABEL_DATABASE_URL."
+        ) from None
 
 
 def _open(file: SqliteFile) -> Callable[..., None]:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from storage.database import Database
     from storage.records import RunState
 
+#: Larger ones fit no column; SQLite's driver does not even take them.
+_LARGEST_ID = 2**63 - 1
+
 
 def _register_model(database: Database, connection: Connection, model: Model, labels: Sequence[str]) -> int:
     """Return the id of the model's row, which is made where it is missing, as are those of its labels."""
@@ -77,6 +80,8 @@ def open_run(
 
 
 def get_run(database: Database, run_id: int) -> Run | None:
+    if run_id > _LARGEST_ID:
+        return None
     with database.read() as connection:
         row = connection.execute(_runs().where(runs.c.id == run_id)).one_or_none()
     return None if row is None else _run(row)
@@ -147,6 +152,8 @@ def cancel(database: Database, run_id: int) -> Run | None:
         The run as it was before; None if there is none of that number.
 
     """
+    if run_id > _LARGEST_ID:
+        return None
     with database.write() as connection:
         row = connection.execute(_runs().where(runs.c.id == run_id)).one_or_none()
         if row is None:

@@ -32,6 +32,8 @@ _POOLER = (
     "pgbouncer passes no options on: give them to the role, as in ALTER ROLE … SET search_path = …, and leave them out"
     " of the URL."
 )
+_STATEMENTS = "Set pool_mode to transaction or session in pgbouncer: a chunk is stored whole or not at all."
+_ENCODING = "Name a database in UTF-8: createdb --template=template0 --encoding=UTF8 --locale=C NAME"
 _SERVER = "Its log says more."
 _PASSING = "Is NIGHTLABEL_DATABASE_URL (or --db) right, and is the server up?"
 
@@ -82,6 +84,8 @@ _POSTGRES_LASTING = (
 _NO_CODE = (None, "08P01")
 _CONNECTION_LASTING = (
     ("unsupported startup parameter", _POOLER),
+    ("statement pooling", _STATEMENTS),
+    ("conversion between", _ENCODING),
     ("authentication failed", _NAME),
     ("does not exist", _NAME),
     ("no such database", _NAME),
@@ -129,7 +133,9 @@ def _of_driver(error: DBAPIError) -> _Verdict:
         return _postgres(state)
     if isinstance(error, DataError | IntegrityError):  # found by the driver itself
         return _Verdict(DatabaseRefusedError, "")
-    return _Verdict(DatabaseBusyError, _PASSING) if error.connection_invalidated else _Verdict(DatabaseError, _SERVER)
+    if error.connection_invalidated:
+        return _Verdict(DatabaseBusyError, _PASSING)
+    return _Verdict(DatabaseError, _advice(_CONNECTION_LASTING, str(error.orig).__contains__) or _SERVER)
 
 
 def _sqlite(code: int) -> _Verdict:

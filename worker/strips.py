@@ -56,7 +56,8 @@ def complaint(data: bytes, picture: TiffImageFile) -> str | None:
 def _counted(data: bytes, picture: TiffImageFile, is_sound: Callable[[bytes], bool]) -> str | None:
     strips = list(_strips(picture))
     damaged = sum(not is_sound(data[begin : begin + count]) for begin, count in strips)
-    return f"{damaged} of its {len(strips)} strips or tiles are damaged" if damaged else None
+    what = "is damaged" if damaged == 1 else "are damaged"
+    return f"{damaged} of its {len(strips)} strips or tiles {what}" if damaged else None
 
 
 def _share_there(picture: TiffImageFile) -> float:

@@ -29,11 +29,15 @@ def test_a_missing_folder_is_named(nightlabel: Nightlabel) -> None:
     _is_one_sentence(nightlabel("run", "/no/such/folder"), 6, "/no/such/folder", "No such file")
 
 
+def test_an_unset_variable_is_not_taken_for_the_current_folder(nightlabel: Nightlabel) -> None:
+    _is_one_sentence(nightlabel("run", ""), 6, "'' cannot be read", "No such file")
+
+
 def test_a_folder_without_images_is_named_with_what_it_holds(nightlabel: Nightlabel, tmp_path: Path) -> None:
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "letter.txt").write_text("Dear Ada")
 
-    _is_one_sentence(nightlabel("run", tmp_path / "letters"), 6, "letters", "1 files there are no images")
+    _is_one_sentence(nightlabel("run", tmp_path / "letters"), 6, "letters", "1 file there is no image.")
 
 
 def test_missing_weights_are_said_with_what_to_put_where(

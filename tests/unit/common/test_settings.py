@@ -33,6 +33,15 @@ def test_a_setting_comes_from_its_environment_variable(monkeypatch: pytest.Monke
     assert load_settings().chunk_size == 7
 
 
+def test_a_folder_that_is_set_to_nothing_is_as_if_it_were_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As compose files leave it; the current folder would fill with models."""
+    usual = load_settings()
+    monkeypatch.setenv("NIGHTLABEL_CACHE_DIR", "")
+    monkeypatch.setenv("NIGHTLABEL_WEIGHTS_DIR", "")
+    assert load_settings().cache_dir == usual.cache_dir
+    assert load_settings().weights_dir is None
+
+
 def test_an_option_overrides_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIGHTLABEL_MODEL", "resnet50")
     assert load_settings(model="mobilenet_v2").model == "mobilenet_v2"

@@ -151,6 +151,9 @@ def test_a_shown_url_keeps_everything_but_the_password(url: str, shown: str) -> 
     "url",
     [
         f"postgresql://nas/photos?user=anna&password={HIDDEN}",
+        f"postgresql://anna@nas/photos?password=pa@{HIDDEN}",
+        f"postgresql://anna:pa@nas/photos?sslpassword=pa@{HIDDEN}",
+        f"redis://nas:6379/0?password=pa@{HIDDEN}",
         f"postgresql://anna:pa/{HIDDEN}@nas/photos",
         f"postgresql://anna:pa?{HIDDEN}@nas/photos",
         f"postgresql://anna:pa#{HIDDEN}@nas/photos",

@@ -139,6 +139,12 @@ def test_a_root_whose_name_is_not_utf8_can_be_printed(night: NightFigures) -> No
     assert "Run 1: /photos/gr" in printed(replace(night, run=replace(night.run, roots=("/photos/gr\udcfc\udcdfe",))))
 
 
+@pytest.mark.parametrize(("files", "words"), [(1, "1 file is a copy of another"), (2, "2 files are copies of others")])
+def test_copies_are_counted_in_words_that_fit(night: NightFigures, files: int, words: str) -> None:
+    same = replace(night.outcomes.duplicates, extra_files=files)
+    assert words in printed(replace(night, outcomes=replace(night.outcomes, duplicates=same)))
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [

@@ -106,3 +106,17 @@ def test_a_relative_url_is_a_file_in_the_current_folder(home: Path) -> None:
     with closing(Database(load_settings(database_url="sqlite:///sub%3F.db").database_url)) as database:
         ensure_schema(database)
     assert files_in(home) == {"sub?.db"}
+
+
+def test_a_whole_path_needs_no_current_folder_and_a_name_without_one_is_said_to_be_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    with closing(Database(load_settings(database_url=str(tmp_path / "night.db")).database_url)) as database:
+        ensure_schema(database)
+    with pytest.raises(UsageError, match=r"^The current folder is no more, so night\.db is nowhere\. "):
+        Database(load_settings(database_url="night.db").database_url)

@@ -75,6 +75,16 @@ def test_a_database_that_is_not_utf8_is_refused_with_the_command_that_makes_one(
             assert add(database, begin_run(database), [ImageRef("/\U0001f415/й/犬.jpg", 1, 1)]).added == 1
 
 
+def test_an_encoding_that_postgres_does_not_convert_is_no_outage(postgres: PostgresServer) -> None:
+    message = refusal(named(postgres, "MULE_INTERNAL"))
+    assert "does not answer" not in message
+    assert "createdb --template=template0 --encoding=UTF8" in message
+
+
+def test_an_option_that_libpq_does_not_know_is_told_as_a_fault_of_the_url(url: str) -> None:
+    assert refusal(f"{url}&nosuch=1").endswith('option "nosuch". Is NIGHTLABEL_DATABASE_URL (or --db) right?')
+
+
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "EUC_JP"])
 def test_a_database_that_is_not_utf8_is_refused_by_commands_that_only_read_and_by_an_upgrade(
     postgres: PostgresServer, encoding: str

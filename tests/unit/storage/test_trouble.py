@@ -10,6 +10,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
@@ -156,6 +157,13 @@ def test_a_postgres_that_only_reads_is_not_waited_for(server: Database) -> None:
     error = told(server, "set transaction read only; create table note (id integer)")
     assert type(error) is DatabaseError
     assert "standby" in str(error)
+
+
+def test_a_pgbouncer_that_lends_single_statements_is_not_waited_for() -> None:
+    original = psycopg.errors.ProtocolViolation("transaction blocks not allowed in statement pooling mode")
+    error = translated(OperationalError("select 1", None, original), "photos", str(original))
+    assert type(error) is DatabaseError
+    assert "Set pool_mode to transaction or session" in str(error)
 
 
 def sqlite_error(code: int) -> OperationalError:
