@@ -94,8 +94,11 @@ def _decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decod
         check_costs(file.data, picture, max_pixels)
         orientation = file.orientation or _orientation(picture)
         decoded, complaint = _pixels(file, picture, 2 * preprocessing.resize_size)
-        view = crop(Viewed(decoded), orientation, preprocessing, stored_size=picture.size)
-    return Decoded(view, *upright_size(picture.size, orientation), complaint or "; ".join(heard) or None)
+        viewed = Viewed(decoded)
+        view = crop(viewed, orientation, preprocessing, stored_size=picture.size)
+    return Decoded(
+        view, *upright_size(picture.size, orientation), complaint or viewed.complaint or "; ".join(heard) or None
+    )
 
 
 def _pixels(file: Bare, picture: Image.Image, least: int) -> tuple[Image.Image, str | None]:

@@ -38,6 +38,8 @@ _SAMPLE_PIXELS = 1_000_000
 _HINGES = (1, 99)
 #: Ends of a range that may be no values, though nobody says so: one far below all others, as -9999 is, and one above.
 _FAR_ENDS = 2
+#: Share of the pixels without a value from which on it is said: they are black, and may be what the model sees.
+_MANY_WITHOUT_VALUE = 0.01
 #: A picture of fewer values than this is a drawing, whose lowest one may lie far from the others.
 _FEWEST_VALUES = 16
 
@@ -46,8 +48,8 @@ def is_deep(picture: Image.Image) -> bool:
     return picture.mode.startswith("I;16") or picture.mode in ("I", "F")
 
 
-def to_8_bits(picture: Image.Image) -> Callable[[Image.Image], Image.Image]:
-    """Return the function that makes any part of a deep picture grey, mode L.
+def to_8_bits(picture: Image.Image) -> tuple[Callable[[Image.Image], Image.Image], str | None]:
+    """Return the function that makes any part of a deep picture grey, mode L; and what is to be said of its pixels.
 
     Args:
         picture: loaded, of a mode for which `is_deep` holds.
@@ -56,8 +58,8 @@ def to_8_bits(picture: Image.Image) -> Callable[[Image.Image], Image.Image]:
         ImageError: no pixel has a value.
 
     """
-    grey = _scaling(picture) if picture.mode.startswith("I;16") else _spreading(picture)
-    return lambda part: Image.fromarray(grey(part))
+    grey, complaint = (_scaling(picture), None) if picture.mode.startswith("I;16") else _spreading(picture)
+    return lambda part: Image.fromarray(grey(part)), complaint
 
 
 def _scaling(picture: Image.Image) -> Callable[[Image.Image], NDArray[np.uint8]]:
@@ -78,13 +80,15 @@ def _scaling(picture: Image.Image) -> Callable[[Image.Image], NDArray[np.uint8]]
     return scaled
 
 
-def _spreading(picture: Image.Image) -> Callable[[Image.Image], NDArray[np.uint8]]:
+def _spreading(picture: Image.Image) -> tuple[Callable[[Image.Image], NDArray[np.uint8]], str | None]:
     tags = getattr(picture, "tag_v2", {})
     # Pillow knows signed integers only.
     is_unsigned = (tags.get(_BITS), tags.get(_SAMPLE_FORMAT, (_UNSIGNED,))) == ((32,), (_UNSIGNED,))
     kind = np.uint32 if picture.mode == "I" and is_unsigned else None
     no_data = _no_data(tags)
-    low, high = _range(_sample(picture, kind), np.float32(no_data) if picture.mode == "F" else no_data)
+    sample = _sample(picture, kind)
+    measured = _measured(sample, np.float32(no_data) if picture.mode == "F" else no_data)
+    low, high = _range(measured)
     steps = 255 / (high - low) if low < high else 0.0  # a picture of one value is black
     is_negative = tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
 
@@ -93,7 +97,9 @@ def _spreading(picture: Image.Image) -> Callable[[Image.Image], NDArray[np.uint8
         grey: NDArray[np.uint8] = ((np.clip(values, low, high) - low) * steps).round().astype(np.uint8)
         return 255 - grey if is_negative else grey
 
-    return spread
+    missing = 1 - measured.size / sample.size
+    complaint = f"{missing:.0%} of its pixels have no value" if missing >= _MANY_WITHOUT_VALUE else None
+    return spread, complaint
 
 
 def _values(part: Image.Image, kind: type[np.uint32] | None) -> NDArray[np.float64]:
@@ -118,20 +124,26 @@ def _no_data(tags: dict[int, object]) -> float:
         return float("nan")
 
 
-def _range(values: NDArray[np.float64], no_data: float | np.float32) -> tuple[float, float]:
-    """Return the values that become black and white.
+def _measured(values: NDArray[np.float64], no_data: float | np.float32) -> NDArray[np.float64]:
+    """Return the values that are some.
 
     Raises:
         ImageError: there are none.
 
     """
-    values = values[np.isfinite(values) & (np.abs(values) < _NO_VALUE) & (values != no_data)]
-    if not values.size:
+    measured: NDArray[np.float64] = values[np.isfinite(values) & (np.abs(values) < _NO_VALUE) & (values != no_data)]
+    if not measured.size:
         raise ImageError(FailureKind.DAMAGED, "no pixel of it has a value: all are NaN, infinite or marked as no data")
-    distinct = np.unique(values)
+    distinct = np.unique(measured)
     for _ in range(_FAR_ENDS):
         distinct = _without_far_end(distinct)
-    values = values[(values >= distinct[0]) & (values <= distinct[-1])]
+    near: NDArray[np.float64] = measured[(measured >= distinct[0]) & (measured <= distinct[-1])]
+    return near
+
+
+def _range(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the values that become black and white."""
+    distinct = np.unique(values)
     lower, upper = np.percentile(values, _HINGES)
     reach = upper - lower
     if not reach:  # nearly all of one value, and something else in it

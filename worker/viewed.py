@@ -30,7 +30,7 @@ class Viewed:
         """
         self.size = picture.size
         self._picture = picture
-        self._shown = _conversion(picture)
+        self._shown, self.complaint = _conversion(picture)
 
     def part(self, box: tuple[int, int, int, int]) -> Image.Image:
         """Return what lies within left, top, right and bottom, in mode RGB or L."""
@@ -38,15 +38,15 @@ class Viewed:
         return self._shown(self._picture if is_all else self._picture.crop(box))
 
 
-def _conversion(picture: Image.Image) -> Callable[[Image.Image], Image.Image]:
-    """Return what makes any part of the picture RGB, or L where it is grey."""
+def _conversion(picture: Image.Image) -> tuple[Callable[[Image.Image], Image.Image], str | None]:
+    """Return what makes any part of the picture RGB, or L where it is grey; and what is to be said of its pixels."""
     if is_deep(picture):
         return to_8_bits(picture)
     if picture.mode in _TRANSPARENT or "transparency" in picture.info:
-        return _on_white
+        return _on_white, None
     if picture.mode in ("RGB", "L"):
-        return lambda part: part
-    return lambda part: part.convert("L" if part.mode == "1" else "RGB")
+        return lambda part: part, None
+    return lambda part: part.convert("L" if part.mode == "1" else "RGB"), None
 
 
 def _on_white(part: Image.Image) -> Image.Image:

@@ -181,3 +181,15 @@ def test_a_few_bright_things_on_an_even_ground_are_seen(preprocessing: Preproces
     shown = view(measured(sky.astype(np.float32)), preprocessing)
 
     assert farthest(shown, plain_view(sky, preprocessing)) <= 1
+
+
+@pytest.mark.parametrize("gap", [np.nan, LOWEST, -9999], ids=str)
+def test_a_picture_many_of_whose_pixels_have_no_value_is_labelled_with_a_warning(
+    gap: float, grey: NDArray[np.uint8], preprocessing: Preprocessing
+) -> None:
+    """They are black, wherever they lie: a goose with gaps on every 35th pixel looks like an armadillo."""
+    values = grey.astype(np.float32)
+    values.ravel()[::35] = gap
+
+    assert decode(measured(values), preprocessing, MAX_PIXELS).warning == "3% of its pixels have no value"
+    assert decode(measured(corner(grey.astype(np.float32), gap)), preprocessing, MAX_PIXELS).warning is None
