@@ -213,7 +213,9 @@ class Follower:
             lost = self._publisher.reconcile()
             self._quiet.found(lost)
             if lost:
-                self._display.note(f"{lost} chunks got lost with a worker or on the way; they are published again.")
+                self._display.note(
+                    f"{counted(lost, 'chunk')} got lost with a worker or on the way, and will be published again."
+                )
 
     def _refuse_failures(self, state: Progress) -> None:
         """Stop where so many images fail that the images are not the cause."""

@@ -18,6 +18,8 @@ from common.errors import WorkersError
 from storage.manifest import done_chunks, open_chunks, take_back, take_waiting
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from celery import Celery
 
     from common.settings import Settings
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 ROUND_CHUNKS = 64
 #: Times that a command publishes a chunk before it gives up on the workers. Kills and outages cost one each.
 MAX_PUBLISHINGS = 20
+#: Seconds after which a worker has given back the chunk of a child that was killed: over Celery's `worker_lost_wait`.
+GIVING_BACK_S = 1.5
 #: Seconds that the last acknowledgement may follow its commit by.
 LAST_ACKNOWLEDGEMENT_S = 1.0
 
@@ -87,20 +91,29 @@ class Publisher:
         """
         suspects = self._missing_from_queue()
         tags = unacknowledged_tags(self._app) if suspects else {}
-        if any(self._id(chunk) in tags for chunk in suspects):
-            # Taken, and not acknowledged: by a worker that lives and says so, or by one that is dead. Those
-            # that were finished while the workers were asked are no longer open.
-            held = held_by_workers(self._app)
-            suspects &= self._missing_from_queue()
-            suspects = {chunk for chunk in suspects if self._id(chunk) not in held.ids}
-            if held.silent:
-                suspects -= self._perhaps_held({chunk for chunk in suspects if self._id(chunk) in tags})
-            else:
-                self._silent_since.clear()
+        if self._taken(suspects, tags):
+            suspects = self._held_by_nobody(suspects, tags)
+        if self._taken(suspects, tags):
+            # A worker whose child was killed holds its chunk no more, and gives it back a moment later.
+            time.sleep(GIVING_BACK_S)
+            suspects = self._held_by_nobody(suspects, tags)
         self._refuse_endless(suspects)
         lost = take_back(self._database, suspects)
         forget(self._app, {tags[self._id(chunk)] for chunk in suspects if self._id(chunk) in tags})
         return lost
+
+    def _taken(self, chunks: set[PublishedChunk], tags: Mapping[str, bytes]) -> set[PublishedChunk]:
+        return {chunk for chunk in chunks if self._id(chunk) in tags}
+
+    def _held_by_nobody(self, suspects: set[PublishedChunk], tags: Mapping[str, bytes]) -> set[PublishedChunk]:
+        """Leave out what a worker holds that lives and says so, or may hold that is slow to answer."""
+        held = held_by_workers(self._app)
+        # What was finished or given back while the workers were asked is no longer missing.
+        left = {chunk for chunk in suspects & self._missing_from_queue() if self._id(chunk) not in held.ids}
+        if held.silent:
+            return left - self._perhaps_held(self._taken(left, tags))
+        self._silent_since.clear()
+        return left
 
     def _perhaps_held(self, taken: set[PublishedChunk]) -> set[PublishedChunk]:
         """Return those that a worker may hold which is connected and does not answer: slow is not gone, for a while."""

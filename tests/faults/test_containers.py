@@ -72,7 +72,8 @@ def test_an_image_that_the_kernel_ends_its_worker_for_is_too_large_and_no_poison
     ((path, kind, error),) = nightlabel.sql("select path, error_kind, error from results where status = 'failed'")
     assert path.endswith("00007.jpg")
     assert kind == "too_large"
-    assert "out of memory, 2 times while it labelled this image alone" in error
+    assert "while it labelled this image alone, the last time by the kernel" in error
+    assert "out of memory" in error
 
 
 def test_with_the_default_limit_the_kernel_ends_nobody(
