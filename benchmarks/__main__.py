@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import agreement, beside_peers, growth, morning, page, producer, profile, runs, shapes, single, soak
-from worker.engines.openvino import cpu_has_bf16
+from models.engines.openvino import cpu_has_bf16
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -66,9 +66,9 @@ def _by_torchvision(paths: Sequence[str], weights_dir: Path) -> NDArray[np.int64
 
 
 def _best(paths: Sequence[str], settings: Settings) -> NDArray[np.int64]:
+    from models.resolve import resolve
     from storage.records import ChunkImage
     from worker.labelling import Labeller
-    from worker.models import resolve
 
     ready = resolve(settings)
     index = {category: number for number, category in enumerate(ready.categories)}
@@ -80,7 +80,7 @@ def _best(paths: Sequence[str], settings: Settings) -> NDArray[np.int64]:
 
 def _by_int8(paths: Sequence[str], settings: Settings) -> list[tuple[list[int], NDArray[np.int64]]]:
     """Return, for each half that was measured, which photos those were and their best labels."""
-    from worker.models import quantise_for
+    from models.resolve import quantise_for
 
     found = []
     for split in range(SPLITS):

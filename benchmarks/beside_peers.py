@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks import runs
 from benchmarks.page import ROOT, Section
-from worker.engines.openvino import cpu_has_bf16
+from models.engines.openvino import cpu_has_bf16
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,16 +19,16 @@ from benchmarks.page import Section
 from broker.app import make_app
 from broker.private_redis import PrivateRedis
 from common.settings import as_environment, load_settings
-from nightlabel.follower import Follower
-from nightlabel.manifest_writer import ManifestWriter
+from models.resolve import resolve
 from producer.enqueue import write_manifest
+from runner.follower import Follower
+from runner.manifest_writer import ManifestWriter
 from storage.database import Database
 from storage.identity import identity_of
 from storage.records import ImageRef
 from storage.runs import open_run
 from storage.schema import ensure_schema
 from storage.tables import UtcDateTime
-from worker.models import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,11 +17,11 @@ from sqlalchemy import insert
 from benchmarks.page import Section
 from benchmarks.questions import QUESTIONS
 from common.settings import load_settings
+from models.resolve import resolve
 from storage.database import Database
 from storage.runs import mark_scanned, newest_run, open_run
 from storage.schema import ensure_schema
 from storage.tables import chunks, images, manifest, outcomes, samples, workers
-from worker.models import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

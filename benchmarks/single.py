@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import runs
 from benchmarks.page import Section
-from broker.machine import available_cpus
+from host.machine import available_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,9 +52,9 @@ def measure(archive: Path, weights_dir: Path, rounds: int, precisions: Sequence[
 def _time(archive: Path, precision: str, threads: int) -> dict[str, float]:
     begun = perf_counter()
     from common.settings import load_settings
+    from models.resolve import resolve
     from storage.records import ChunkImage
     from worker.labelling import Labeller
-    from worker.models import resolve
 
     settings = load_settings(precision=precision, batch_size=1)
     labeller = Labeller(resolve(settings), settings, threads)

@@ -160,10 +160,10 @@ def _role(run: psutil.Process, process: psutil.Process) -> str:
 
 def _request(photos: Path, minutes: float) -> dict[str, Any]:
     from common.settings import load_settings
+    from models.resolve import resolve
     from storage.records import ChunkImage
     from worker.labelling import Labeller
-    from worker.models import resolve
-    from worker.one_core import keep_to_one_core
+    from worker.single_thread import keep_to_one_core
 
     keep_to_one_core()  # as a worker does
     settings = load_settings(batch_size=1)

@@ -7,12 +7,11 @@ import shutil
 import signal
 import subprocess
 import time
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from broker.process import die_with_parent, interrupts_held_back
+from common.child_process import last_lines, start_service
 from common.errors import BrokerBusyError, BrokerError
 
 if TYPE_CHECKING:
@@ -51,6 +50,7 @@ class PrivateRedis:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._socket = folder / "redis.sock"
+        self._log = folder / "redis.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -103,15 +103,7 @@ class PrivateRedis:
 
     def _launch(self, command: list[str]) -> None:
         try:
-            with (self._folder / "redis.log").open("ab") as log, interrupts_held_back():
-                self._process = subprocess.Popen(  # noqa: S603 - our own command line
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,  # Ctrl-C is ours to handle: the queue outlives the workers
-                    preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509 - one system call, nothing that could wait for a lock
-                )
+            self._process = start_service(command, self._log)
         except OSError as error:  # not a program of this machine, or a folder that is no more
             raise BrokerError(
                 f"The private redis-server, {command[0]}, cannot be started: {error.strerror}. Install another one, or"
@@ -146,5 +138,4 @@ class PrivateRedis:
         self.stop()
 
     def _last_words(self) -> str:
-        lines = (self._folder / "redis.log").read_text(errors="replace").strip().splitlines()
-        return " ".join(lines[-3:]) or "nothing"
+        return " ".join(last_lines(self._log, 3)) or "nothing"

@@ -12,7 +12,6 @@ from urllib.parse import quote_from_bytes
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from common.bounded import SILENT_S
 from common.errors import UsageError
 from common.redis_url import RedisAddress
 from common.urls import check_url, is_url, redact
@@ -20,6 +19,9 @@ from common.urls import check_url, is_url, redact
 ENV_PREFIX = "NIGHTLABEL_"
 #: `--weights random`: an untrained model, for trying things out. Every report says so.
 RANDOM_WEIGHTS = "random"
+#: Seconds without a sign of life after which a disk or a share counts as silent. A NAS whose disks sleep needs about
+#: 15 s for its first answer.
+SILENT_S = 30.0
 #: Megabytes that a labelling process needs at least, with a small model and an ordinary photo.
 LEAST_MEMORY_LIMIT_MB = 300
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from common.settings import Settings
-    from nightlabel.manifest_writer import ManifestWriter
+    from runner.manifest_writer import ManifestWriter
     from storage.database import Database
     from storage.records import Run
 
@@ -258,7 +258,7 @@ def status(
     Example: nightlabel status --watch
     """
     settings = _settings(database_url=db, broker_url=broker)
-    from nightlabel.status import print_status, watch_status
+    from runner.status import print_status, watch_status
 
     show = watch_status if watch else print_status
     show(settings, _existing_database(settings), Screen())
@@ -303,7 +303,7 @@ def retry(
     Example: nightlabel retry --kind unreadable --kind vanished
     """
     settings = _settings(database_url=db, broker_url=broker, workers=workers)
-    from nightlabel.retry import open_retry_runs
+    from runner.retry import open_retry_runs
 
     database = _existing_database(settings)
     opened = open_retry_runs(settings, database, kind or [])
@@ -379,10 +379,10 @@ def compare(
     """
     settings = _settings(precision=precision, include=include, exclude=exclude, no_skip=no_skip or None)
     from common.whole_file import check_writable
-    from nightlabel.compare import compare as measure
-    from nightlabel.compare import show
     from nightlabel.output import Output
-    from nightlabel.truth import Truth
+    from report.comparison_terminal import print_comparison
+    from runner.compare import compare as measure
+    from runner.truth import Truth
     from worker.measure import Assignment
 
     assignment = Assignment(
@@ -398,7 +398,12 @@ def compare(
         truth=Truth(truth) if truth else None,
         assignment=assignment,
     )
-    show(compared, Output(console=Screen(), html=html, as_json=as_json))
+    if html:
+        from report.page import comparison_page, write_page
+
+        write_page(comparison_page(compared), html)
+    output = Output(console=Screen(), html=html, as_json=as_json)
+    output.show("The comparison", compared.as_json, partial(print_comparison, compared))
     if not compared.is_complete:
         raise typer.Exit(INTERRUPTED_EXIT_STATUS)
 
@@ -417,7 +422,7 @@ def export(
 
     Example: nightlabel export --format parquet --output labels.parquet
     """
-    from nightlabel.export import export as write
+    from export.writers import export as write
     from report.words import counted
 
     rows = write(_existing_database(_settings(database_url=db)), form, where, output)
@@ -480,7 +485,7 @@ def bench(
         exclude=exclude,
         no_skip=no_skip or None,
     )
-    from nightlabel.bench import bench as measure
+    from runner.bench import bench as measure
 
     _quantise_if_int8(settings, paths)
     measured = measure(settings, paths, partial(say, err=as_json))
@@ -519,10 +524,10 @@ def prepare_model(
 
     Example: nightlabel models prepare mobilenet_v2
     """
-    from worker.models import resolve
+    from models.resolve import resolve
 
     if int8:
-        from nightlabel.run import quantise_on
+        from runner.run import quantise_on
 
         settings = _settings(model=name, weights=weights, engine="openvino", precision="int8")
         quantised = quantise_on(settings, int8, anew=True)
@@ -570,7 +575,7 @@ def _existing_database(settings: Settings) -> Database:
 
 def _open_run(settings: Settings, paths: list[str], database: Database) -> tuple[Run, ManifestWriter]:
     """Return the run over these paths and what will write its manifest; say what is going to happen."""
-    from nightlabel.run import open_scan_run, scan_writer
+    from runner.run import open_scan_run, scan_writer
 
     _quantise_if_int8(settings, paths)
     run, is_new = open_scan_run(settings, paths, database)
@@ -581,7 +586,7 @@ def _open_run(settings: Settings, paths: list[str], database: Database) -> tuple
 def _quantise_if_int8(settings: Settings, paths: list[str]) -> None:
     """Make the int8 model that is asked for, unless there is one, and say how good it is."""
     if settings.precision == "int8":
-        from nightlabel.run import quantise_on
+        from runner.run import quantise_on
 
         say(f"{settings.model}: {quantise_on(settings, paths)}.", err=True)
 
@@ -589,7 +594,7 @@ def _quantise_if_int8(settings: Settings, paths: list[str]) -> None:
 def _announce(run: Run, settings: Settings, *, is_new: bool) -> None:
     console = Screen(stderr=True)
     verb = "Labelling" if is_new else "Going on with"
-    from broker.machine import limits_in_words, machine, worker_count
+    from host.machine import limits_in_words, machine, worker_count
     from storage.records import shown
 
     roots = ", ".join(map(shown, run.roots))
@@ -633,7 +638,7 @@ def _follow(
     settings: Settings, database: Database, run: Run, manifest: ManifestWriter, *, until_published: bool
 ) -> None:
     from nightlabel.display import make_display
-    from nightlabel.run import everything
+    from runner.run import everything
     from storage.runs import progress
 
     display = make_display(Screen(stderr=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, Progress, TextColumn
 
@@ -21,13 +21,6 @@ if TYPE_CHECKING:
 _SPEED_WINDOW_S = 30.0
 #: Seconds between two plain lines.
 _LINE_EVERY_S = 10.0
-
-
-class Display(Protocol):
-    """Where a run's progress goes."""
-
-    def update(self, progress: records.Progress, *, scanning: bool) -> None: ...
-    def note(self, sentence: str) -> None: ...
 
 
 def make_display(console: Console) -> _Bar | _Lines:

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from worker.catalogue import FAMILIAR, load_catalogue
-from worker.prepare import prepared_precisions
-from worker.weights import find_weights, sha256_of, what_to_do
+from models.catalogue import FAMILIAR, load_catalogue
+from models.prepare import prepared_precisions
+from models.weights import find_weights, sha256_of, what_to_do
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from common.settings import Settings
-    from worker.catalogue import CatalogueEntry
+    from models.catalogue import CatalogueEntry
 
 
 def print_models(settings: Settings, console: Console, *, every: bool) -> None:

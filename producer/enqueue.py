@@ -8,9 +8,9 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from archive.scan import scan
+from archive.walk import ScanCounts
 from common.errors import DatabaseBusyError, DatabaseError, DatabaseRefusedError
-from producer.scan import scan
-from producer.walk import ScanCounts
 from storage.manifest import add_images, failed_images
 from storage.runs import begin_scan, mark_scanned
 

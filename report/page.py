@@ -13,17 +13,17 @@ from markupsafe import Markup, escape
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
+from archive.failures import ImageError
+from archive.reading import Reader
 from common.errors import ArchiveError
 from common.whole_file import whole_file
+from pictures.decoding import decode
 from report.charts import charts, charts_of_models, charts_of_several
 from report.findings import findings, for_people, memory_verdict
 from report.night import STAGE_NAMES
 from report.words import counted, duration, percent, signed, size
 from storage.figures import paths_with_content, surest_images
 from storage.records import ChunkImage, shown
-from worker.decoding import decode
-from worker.failures import ImageError
-from worker.reading import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from archive.reading import ImageFile
     from common.settings import Settings
     from report.charts import Chart
     from report.comparison import Comparison
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from report.side_by_side import SideBySide
     from storage.database import Database
     from storage.records import LabelledImage, Run
-    from worker.reading import ImageFile
 
 #: Pictures of the most certain images, and as many of the least certain ones.
 THUMBNAILS = 12

@@ -20,7 +20,7 @@ class Follower(NamedTuple):
     """A process that follows a run."""
 
     name: str  #: `host:PID`, for people
-    process: str  #: `broker.process.process_identity`
+    process: str  #: `host.process.process_identity`
 
 
 def follow(

@@ -101,7 +101,7 @@ class Run:
     state: RunState
     created_at: datetime
     follower: str | None  #: `host:PID` of the command that follows it
-    follower_process: str | None  #: the same, as `broker.process.process_identity` gives it
+    follower_process: str | None  #: the same, as `host.process.process_identity` gives it
     followed_at: datetime | None  #: when a follower was last heard of; None: nobody follows it
     skipped: int  #: images that already had an outcome
     ignored: int  #: files that are no images, by their content
@@ -184,7 +184,7 @@ class WorkerSample:
     started_at: datetime
     rss_bytes: int
     peak_rss_bytes: int
-    process: str | None = None  #: `broker.process.this_process`; None: an earlier version's
+    process: str | None = None  #: `host.process.this_process`; None: an earlier version's
     seen_at: datetime | None = None  #: when it stored that chunk; None: not stored yet
 
 

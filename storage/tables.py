@@ -97,7 +97,7 @@ runs = Table(
     #: Who follows the run, as `host:PID`, and when that was last heard of.
     Column("follower", Text),
     Column("followed_at", UtcDateTime),
-    #: The same process, told from one of another container or an earlier start of the host (`broker.process`).
+    #: The same process, told from one of another container or an earlier start of the host (`host.process`).
     Column("follower_process", Text),
     #: When a person gave the run up: what it has no outcome for is not labelled any more.
     Column("cancelled_at", UtcDateTime),

@@ -14,16 +14,16 @@ import pytest
 
 from broker.private_redis import PrivateRedis
 from common.settings import Settings, load_settings
+from models.resolve import resolve
 from storage.database import Database
 from storage.schema import ensure_schema
 from tests.command import Nightlabel
 from tests.servers import PgBouncer, PostgresServer, postgres_bin
-from worker.models import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from worker.models import ReadyModel
+    from models.resolve import ReadyModel
 
 ROOT = Path(__file__).parents[1]
 _SHARED = ROOT.parent / "shared"

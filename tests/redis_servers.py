@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import redis as redis_client
 
 from broker.private_redis import redis_server_path
-from broker.process import die_with_parent
+from common.child_process import die_with_parent
 from tests.command import wait_until
 
 if TYPE_CHECKING:

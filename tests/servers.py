@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from broker.process import die_with_parent
+from common.child_process import die_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from broker.machine import available_cpus
-from common.bounded import ask
+from archive.blocking import ask
+from host.machine import available_cpus
+from models.resolve import resolve
 from storage.records import ChunkImage, shown
 from worker.labelling import Labeller
-from worker.models import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from celery.exceptions import SoftTimeLimitExceeded
 
+from archive.failures import FailureKind, ImageError
+from archive.reading import Reader
 from common.errors import EngineError
+from models.engines import load_engine
+from pictures.decoding import decode
 from storage.records import Outcome, mtime_ns_of
-from worker.decoding import decode
-from worker.engines import load_engine
-from worker.failures import FailureKind, ImageError
-from worker.reading import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from archive.reading import ImageFile
     from common.settings import Settings
+    from models.resolve import ReadyModel
     from storage.records import ChunkImage
-    from worker.models import ReadyModel
-    from worker.reading import ImageFile
 
 LABELS_KEPT = 3
 #: By which the probabilities of an image may miss a sum of 1, where the engine computes in 16 bits.

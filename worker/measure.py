@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import psutil
 
-from broker.process import die_with_parent
+from common.child_process import die_with_parent
 from common.errors import ArchiveError, NightlabelError
 from common.settings import load_settings
+from host.memory import peak_rss_bytes
 from storage.records import ChunkImage
-from worker.memory import peak_rss_bytes
-from worker.one_core import keep_to_one_core
+from worker.single_thread import keep_to_one_core
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -109,8 +109,8 @@ def measure(assignment: Assignment, settings: Settings) -> Measured:
 
 
 def _labeller(settings: Settings) -> Labeller:
+    from models.resolve import resolve
     from worker.labelling import Labeller
-    from worker.models import resolve
 
     return Labeller(resolve(settings), settings)
 

@@ -15,22 +15,22 @@ from typing import TYPE_CHECKING
 import psutil
 from billiard.process import current_process
 
-from broker.machine import memory_limit_mb
-from broker.process import host_name, process_identity
 from common.errors import ModelError
 from common.settings import LEAST_MEMORY_LIMIT_MB
+from host.machine import memory_limit_mb
+from host.memory import held_mb, limit_memory, peak_rss_bytes
+from host.process import host_name, process_identity
+from models.resolve import resolve, resolve_recorded
 from storage.database import Database
 from storage.records import ProcessSample, WorkerSample
 from storage.runs import run_to_serve
-from worker.memory import held_mb, limit_memory, peak_rss_bytes
-from worker.models import resolve, resolve_recorded
 
 if TYPE_CHECKING:
     from common.errors import DatabaseError
     from common.settings import Settings
+    from models.resolve import ReadyModel
     from storage.records import Run
     from worker.labelling import Labeller
-    from worker.models import ReadyModel
 
 logger = logging.getLogger(__name__)
 

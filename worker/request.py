@@ -15,9 +15,9 @@ from celery.worker.state import task_ready
 
 from broker.message import ChunkMessage
 from common.errors import DatabaseError
+from host.memory import OomKills
 from storage.claims import note_end
 from storage.database import Database
-from worker.memory import OomKills
 from worker.task import OUT_OF_MEMORY, TIME_LIMIT, ReplaceProcess
 
 if TYPE_CHECKING:

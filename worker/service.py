@@ -17,9 +17,8 @@ from celery.signals import celeryd_init, worker_process_init, worker_ready
 from celery.worker import state
 
 from broker.app import LABEL_CHUNK, make_app, serve_database
-from broker.machine import limits_in_words, worker_count
-from broker.process import die_with_parent, host_name
 from broker.queue import check_broker
+from common.child_process import die_with_parent
 from common.errors import (
     TRY_AGAIN_EXIT_STATUS,
     BrokerBusyError,
@@ -28,17 +27,19 @@ from common.errors import (
     NightlabelError,
     WorkersError,
 )
-from common.private_folder import private_folder
+from host.machine import limits_in_words, worker_count
+from host.private_folder import private_folder
+from host.process import host_name
+from models.resolve import check_configured, resolve_recorded
 from storage.database import Database
 from storage.identity import identity_of
 from storage.runs import run_to_serve
 from storage.schema import ensure_schema
 from worker import task
-from worker.models import check_configured, resolve_recorded
-from worker.one_core import keep_to_one_core
 from worker.own_queue import queue_step
 from worker.process import DATABASE_TROUBLE, WorkerProcess
 from worker.request import request_class
+from worker.single_thread import keep_to_one_core
 
 if TYPE_CHECKING:
     from celery import Celery

@@ -128,7 +128,7 @@ def _store(process: WorkerProcess, claimed: Claim, results: dict[int, Outcome]) 
 
 def _store_one(process: WorkerProcess, claimed: Claim, image: ChunkImage, outcome: Outcome) -> tuple[Outcome, bool]:
     """Store an outcome, or that the database does not take it; return which, and whether it was not too late."""
-    from worker.failures import FailureKind
+    from archive.failures import FailureKind
     from worker.labelling import failed
 
     try:
@@ -195,7 +195,7 @@ def _is_on_trial(claimed: Claim, image: ChunkImage) -> bool:
 
 def _label_alone(claimed: Claim, labeller: Labeller, image: ChunkImage, *, others_passed: bool) -> Outcome:
     """Label one image; blame it where the engine raises on it once more, in a process in which others pass."""
-    from worker.failures import FailureKind
+    from archive.failures import FailureKind
     from worker.labelling import failed
 
     is_on_trial = _is_on_trial(claimed, image)
@@ -227,7 +227,7 @@ def _noting_errors(process: WorkerProcess, claimed: Claim, image: ChunkImage | N
 
 def _given_up(claimed: Claim, image: ChunkImage) -> Outcome | None:
     """Return the outcome of an image that ended the worker too often; None for any other."""
-    from worker.failures import FailureKind
+    from archive.failures import FailureKind
     from worker.labelling import failed
 
     starts, ended_by = claimed.suspect_starts, claimed.ended_by

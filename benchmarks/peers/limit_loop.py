@@ -11,9 +11,9 @@ PROCESSES = 2
 
 def loop(paths: list[str], precision: str, barrier, times) -> None:
     from common.settings import load_settings
+    from models.resolve import resolve
     from storage.records import ChunkImage
     from worker.labelling import Labeller
-    from worker.models import resolve
 
     chosen = load_settings(precision=precision)
     labeller = Labeller(resolve(chosen), chosen)

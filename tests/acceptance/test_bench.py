@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import nightlabel.bench
+import runner.bench
 from common.errors import ArchiveError
-from nightlabel.bench import bench
+from models.engines.openvino import cpu_has_bf16
+from runner.bench import bench
 from storage.outcomes import store
 from storage.records import ImageRef
 from tests.unit.report.planted import EVENING, plant_times
 from tests.unit.storage.nights import add, begin, begin_run, sample, success, take
 from tests.unit.storage.nights import photos as planted_photos
-from worker.engines.openvino import cpu_has_bf16
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure for moments: what is measured is not at stake here, but that it is."""
-    monkeypatch.setattr(nightlabel.bench, "DECODING_S", 0.2)
-    monkeypatch.setattr(nightlabel.bench, "INFERENCE_S", 0.2)
-    monkeypatch.setattr(nightlabel.bench, "SYSTEM_S", 2.0)
+    monkeypatch.setattr(runner.bench, "DECODING_S", 0.2)
+    monkeypatch.setattr(runner.bench, "INFERENCE_S", 0.2)
+    monkeypatch.setattr(runner.bench, "SYSTEM_S", 2.0)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_an_archive_without_a_picture_is_refused_with_a_reason(tmp_path: Path, s
 
 def test_other_spellings_of_a_path_lead_to_the_same_file(few: Path) -> None:
     path = str(few / "damaged.jpg")
-    source = nightlabel.bench._endless([ImageRef(path, 1, 1)])
+    source = runner.bench._endless([ImageRef(path, 1, 1)])
     spellings = [next(source).path for _ in range(4)]
     assert len(set(spellings)) == 4
     assert all(os.path.samefile(spelling, path) for spelling in spellings)
@@ -92,7 +92,7 @@ def test_other_spellings_of_a_path_lead_to_the_same_file(few: Path) -> None:
 
 @pytest.mark.parametrize(("most", "counts"), [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8])])
 def test_workers_are_doubled_up_to_as_many_as_a_run_would_use(most: int, counts: list[int]) -> None:
-    assert nightlabel.bench._worker_counts(most) == counts
+    assert runner.bench._worker_counts(most) == counts
 
 
 def test_the_command_prints_json_and_keeps_nothing(nightlabel: Nightlabel, few: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_worker_that_had_nothing_left_to_do_does_not_slow_the_other(database: 
         begun = EVENING + timedelta(seconds=seconds)
         plant_times(database, chunk.id, begun, begun + timedelta(seconds=1))
 
-    speed = nightlabel.bench._system_speed(database, run, 2)
+    speed = runner.bench._system_speed(database, run, 2)
 
     assert (speed.workers, speed.images, speed.images_per_second) == (2, 40, 20)
     assert speed.worker_rss_mb == 200

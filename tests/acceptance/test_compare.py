@@ -20,10 +20,10 @@ import psutil
 import pytest
 
 from common.errors import ArchiveError, ModelError, NightlabelError, UsageError
-from nightlabel.compare import MOST_REQUESTS, _measure_apart, compare
-from nightlabel.truth import Truth
+from models.engines.openvino import cpu_has_bf16
+from runner.compare import MOST_REQUESTS, _measure_apart, compare
+from runner.truth import Truth
 from tests.command import wait_until
-from worker.engines.openvino import cpu_has_bf16
 from worker.measure import Assignment
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def test_a_process_is_started_without_a_fork_in_whose_hooks_an_interrupt_would_b
 import os
 from common.errors import ModelError
 from common.settings import load_settings
-from nightlabel.compare import USUAL, _measure_apart
+from runner.compare import USUAL, _measure_apart
 forks = []
 os.register_at_fork(before=lambda: forks.append("forked"))
 try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import typer.main
 
+from archive.failures import FailureKind
 from common import errors
 from common.errors import INTERRUPTED_EXIT_STATUS, TRY_AGAIN_EXIT_STATUS, NightlabelError
 from common.settings import Settings
@@ -23,7 +24,6 @@ from storage.outcomes import store
 from storage.records import ImageRef, Model, Outcome, Preprocessing, WorkerSample
 from storage.runs import open_run
 from tests.conftest import ROOT
-from worker.failures import FailureKind
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nightlabel.compare import compare
-from nightlabel.truth import Truth
 from report.page import comparison_page, write_page
+from runner.compare import compare
+from runner.truth import Truth
 from storage.database import Database
 from storage.schema import ensure_schema
 from tests.command import Nightlabel

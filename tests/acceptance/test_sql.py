@@ -14,6 +14,7 @@ from sqlalchemy import update
 
 from benchmarks.questions import PAGE, QUESTIONS
 from common.settings import load_settings
+from models.catalogue import find_entry
 from storage.database import Database
 from storage.manifest import add_images, take_waiting
 from storage.outcomes import Stored, store
@@ -23,7 +24,6 @@ from storage.schema import ensure_schema
 from storage.tables import outcomes
 from tests.conftest import empty_database
 from tests.unit.storage.nights import MODEL, begin, failure, sample, success
-from worker.catalogue import find_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -22,7 +22,7 @@ from PIL import Image
 from storage.records import shown
 from tests.faults.farm import wait_for_end
 from tests.unit.broker.queues import raw
-from tests.unit.worker.pictures import BEST, encoded, png, png_of
+from tests.unit.pictures.pictures import BEST, encoded, png, png_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

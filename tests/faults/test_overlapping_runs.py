@@ -14,7 +14,7 @@ from storage.outcomes import store_one
 from storage.records import ImageRef
 from storage.runs import get_run, open_run, progress
 from storage.schema import ensure_schema
-from tests.unit.worker.processes import NO_PROCESS
+from tests.processes import NO_PROCESS
 from worker.process import WorkerProcess
 from worker.task import label_chunk
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from common.settings import Settings
+    from models.resolve import ReadyModel
     from storage.database import Database
-    from worker.models import ReadyModel
 
 IMAGES = 5
 

@@ -213,13 +213,13 @@ def plant_in_celery(module):
 
 PLANTS = {
     "broker.app": plant_in_app,
-    "broker.process": plant_in_parenthood,
+    "common.child_process": plant_in_parenthood,
     "celery.worker.consumer.consumer": plant_in_celery,
-    "common.bounded": plant_in_bounds,
+    "archive.blocking": plant_in_bounds,
     "producer.publish": plant_in_publishing,
-    "worker.engines.openvino": plant_in_engine,
+    "models.engines.openvino": plant_in_engine,
     "worker.labelling": plant_in_labelling,
-    "worker.reading": plant_in_reading,
+    "archive.reading": plant_in_reading,
     "worker.task": plant_in_task,
     "storage.outcomes": plant_in_outcomes,
     "worker.process": plant_in_process,

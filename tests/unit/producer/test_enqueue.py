@@ -13,7 +13,7 @@ from common.errors import ArchiveError, DatabaseBusyError, DatabaseError
 from common.settings import Settings, load_settings
 from producer.enqueue import Enqueued, write_manifest, write_retry_manifest
 from storage.runs import get_run, progress
-from tests.unit.producer.archives import put
+from tests.unit.archive.archives import put
 from tests.unit.storage.nights import add, ask, begin_run, change, label_all, members, photos, take
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from common.errors import DatabaseError
 from storage.database import Database
 from storage.identity import identity_of
 from storage.schema import ensure_schema
-from tests.unit.worker.processes import NO_PROCESS
+from tests.processes import NO_PROCESS
 from worker.own_queue import _identity
 from worker.process import WorkerProcess
 from worker.request import request_class

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from storage.records import ChunkImage
-from tests.unit.worker.pictures import encoded
+from tests.unit.pictures.pictures import encoded
 from worker.labelling import Labeller
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from common.settings import Settings
+    from models.resolve import ReadyModel
     from storage.records import Outcome
-    from worker.models import ReadyModel
 
 ORIENTATION_TAG = 0x0112
 BATCH_SIZE = 4

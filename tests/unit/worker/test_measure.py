@@ -16,9 +16,9 @@ import pytest
 
 from common.errors import ArchiveError
 from common.settings import as_environment
+from models.catalogue import find_entry
 from storage.records import ChunkImage, Outcome
-from tests.unit.worker.processes import in_a_process
-from worker.catalogue import find_entry
+from tests.processes import in_a_process
 from worker.measure import Assignment, Measured, Sample, _due, _samples, _take_latency, _take_long_time, measured_from
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def test_no_engine_is_imported_before_it_is_told_to_keep_to_one_core() -> None:
 def test_the_environment_may_ask_for_other_numbers_of_threads() -> None:
     code = """
 import json, os
-from worker.one_core import ONE_THREAD, keep_to_one_core
+from worker.single_thread import ONE_THREAD, keep_to_one_core
 for name in ONE_THREAD:
     os.environ.pop(name, None)
 os.environ[ONE_THREAD[0]] = "3"
@@ -237,6 +237,6 @@ def test_an_error_is_a_status_and_a_sentence(settings: Settings, tmp_path: Path)
 def test_the_memory_of_the_process_that_starts_it_is_not_its_own() -> None:
     held = b"x" * 300_000_000
     peak_mb = in_a_process(
-        "import json; from worker.memory import peak_rss_bytes; print(json.dumps(peak_rss_bytes() / 1e6))"
+        "import json; from host.memory import peak_rss_bytes; print(json.dumps(peak_rss_bytes() / 1e6))"
     )
     assert len(held) / 1e6 > 2 * peak_mb > 0

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.broker.test_cgroup import V2, tree
-from tests.unit.worker.processes import in_a_process
-from worker.memory import OomKills, oom_kills
+from host.memory import OomKills, oom_kills
+from tests.processes import in_a_process
+from tests.unit.host.test_cgroup import V2, tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +46,7 @@ def test_a_kill_is_told_once(tmp_path: Path) -> None:
 
 _LIMITED = """
 import json, resource, sys
-from worker.memory import held_mb, lift_limit, limit_memory
+from host.memory import held_mb, lift_limit, limit_memory
 
 def largest():
     for megabytes in (800, 400, 200, 100):

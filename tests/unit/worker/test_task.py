@@ -19,7 +19,7 @@ from storage.outcomes import Stored, store, store_one
 from storage.records import ImageRef
 from storage.runs import cancel, open_run, progress, set_engine
 from storage.schema import ensure_schema
-from tests.unit.worker.processes import NO_PROCESS
+from tests.processes import NO_PROCESS
 from worker.labelling import Labeller
 from worker.process import WorkerProcess
 from worker.service import Replacements
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from common.settings import Settings
+    from models.resolve import ReadyModel
     from storage.claims import Claim
     from storage.records import Chunk, ChunkImage, Outcome
-    from worker.models import ReadyModel
 
 IMAGES = 5
 

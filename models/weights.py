@@ -1,0 +1,74 @@
+"""Where a model's weights are, and what exactly is in the file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from common.errors import ModelError
+from common.settings import NO_CACHE, RANDOM_WEIGHTS, cache_home
+
+if TYPE_CHECKING:
+    from common.settings import Settings
+    from models.catalogue import CatalogueEntry
+
+_READ_BYTES = 1 << 20
+
+
+def find_weights(entry: CatalogueEntry, settings: Settings) -> Path | None:
+    """Return the weights file: `--weights`, the weights folder's, or torchvision's own copy; None if there is none.
+
+    Raises:
+        ModelError: the file that `--weights` names is not there.
+
+    """
+    if settings.weights:
+        path = Path(settings.weights).expanduser().resolve()
+        if not path.is_file():
+            raise ModelError(f"There is no weights file {path}. Name a state_dict that fits {entry.name}.")
+        return path
+    candidates = [torch_cache_dir() / entry.weights_file]
+    if settings.weights_dir:
+        candidates.insert(0, settings.weights_dir.resolve() / f"{entry.name}.pth")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def torch_cache_dir() -> Path:
+    """Return the folder into which torchvision downloads weights; `torch.hub` documents the rule."""
+    named = os.environ.get("TORCH_HOME")
+    return (Path(os.path.expanduser(named)) if named else cache_home() / "torch") / "hub" / "checkpoints"
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file's bytes as hexadecimal digits.
+
+    Raises:
+        ModelError: the file cannot be read.
+
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while data := file.read(_READ_BYTES):
+                digest.update(data)
+    except OSError as error:
+        raise ModelError(f"The weights file {path} cannot be read: {error.strerror}.") from error
+    return digest.hexdigest()
+
+
+def what_to_do(entry: CatalogueEntry, settings: Settings) -> str:
+    """Say how to get the weights of a model that has none on this machine."""
+    here = (
+        f"Put a state_dict at {settings.weights_dir / f'{entry.name}.pth'}"
+        if settings.weights_dir
+        else f"Let NIGHTLABEL_WEIGHTS_DIR name a folder with {entry.name}.pth (a state_dict)"
+    )
+    there = torch_cache_dir()
+    known = f"copy it to {there}" if not there.is_relative_to(NO_CACHE) else "name it here with --weights"
+    return (
+        f"{here}; or name a file with --weights FILE; or let torchvision download {entry.weights_file} on a"
+        f" machine with internet access, and {known}. To only try things out:"
+        f" --weights {RANDOM_WEIGHTS}"
+    )

@@ -1,0 +1,1 @@
+"""From bytes to pixels: formats, depth, orientation, the model's view."""

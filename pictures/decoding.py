@@ -1,0 +1,178 @@
+"""From a file's bytes to the model's view of the picture, shown as a viewer would show it.
+
+The format is found in the bytes, never in the name. Orientation is applied; of an animation the first frame counts;
+transparency lies on white; 16 bits are scaled to 8; metadata is never shown to a decoder. `docs/formats.md` states each
+decision.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import TYPE_CHECKING, NamedTuple
+
+from celery.exceptions import SoftTimeLimitExceeded
+from PIL import AvifImagePlugin, Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from archive.failures import FailureKind, ImageError
+from pictures import strips
+from pictures.costs import check_container, check_costs, check_pixels
+from pictures.formats import bare
+from pictures.formats.orientation import HIGHEST, UPRIGHT
+from pictures.jpeg import COLOURS, decode_jpeg
+from pictures.libtiff import hears_libtiff
+from pictures.preprocessing import crop, upright_size
+from pictures.rows import load_png
+from pictures.viewed import Viewed
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pictures.formats import Bare
+    from storage.records import Preprocessing
+
+#: Pillow's decoders that may touch a user's file. Never EPS, which runs a program. JPEG's opens MPO too.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+
+#: One thread a process, as with all that it uses: the default is one a CPU in each of the processes, one a CPU.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+
+#: A picture's size is checked here, before decoding, against the user's own limit.
+Image.MAX_IMAGE_PIXELS = None
+
+_ORIENTATION_TAG, _COLOR_MAP = 0x0112, 0x0140
+_MOST_8_BIT = 0xFF
+#: How Pillow's decoders say that the data ended before the picture did.
+_ENDED_EARLY = ("truncated", "unexpected end", "not enough", "premature", "unexpected eof", "too short")
+
+
+class Decoded(NamedTuple):
+    """A picture, ready for a model."""
+
+    pixels: NDArray[np.uint8]  #: `[crop_size, crop_size, 3]`, RGB
+    width: int  #: of the upright picture
+    height: int
+    warning: str | None = None  #: what decoder and check sums say of damage to pixels that were labelled all the same
+
+
+def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decoded:
+    """Decode a picture and cut out the model's view of it.
+
+    Raises:
+        ImageError: no image, truncated, damaged, or with more than `max_pixels`.
+
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; what matters raises
+            return _decode(data, preprocessing, max_pixels)
+    except (ImageError, SoftTimeLimitExceeded):
+        raise
+    except UnidentifiedImageError:
+        if _begins_like_an_image(data):
+            raise ImageError(FailureKind.DAMAGED, "it begins like an image, but cannot be opened as one") from None
+        reason = "none of the formats that are read" if data else "the file is empty"
+        raise ImageError(FailureKind.NOT_AN_IMAGE, reason) from None
+    except MemoryError:
+        raise ImageError(FailureKind.TOO_LARGE, "not enough memory to decode it") from None
+    # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, IndexError and more on bad data.
+    except Exception as error:
+        reason = f"{error}" or type(error).__name__
+        early = any(sign in reason.lower() for sign in _ENDED_EARLY)
+        raise ImageError(FailureKind.TRUNCATED if early else FailureKind.DAMAGED, reason) from error
+
+
+def _decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decoded:
+    if _is_iso_media(data):
+        check_container(data, max_pixels)
+    file = bare(data)
+    with Image.open(io.BytesIO(file.data), formats=_formats(data)) as picture, hears_libtiff() as heard:
+        check_pixels(*picture.size, max_pixels)
+        check_costs(file.data, picture, max_pixels)
+        orientation = file.orientation or _orientation(picture)
+        decoded, complaint = _pixels(file, picture, 2 * preprocessing.resize_size)
+        viewed = Viewed(decoded)
+        view = crop(viewed, orientation, preprocessing, stored_size=picture.size)
+    return Decoded(
+        view, *upright_size(picture.size, orientation), complaint or viewed.complaint or "; ".join(heard) or None
+    )
+
+
+def _pixels(file: Bare, picture: Image.Image, least: int) -> tuple[Image.Image, str | None]:
+    """Return the decoded picture, perhaps scaled down, and what is known of damage in it."""
+    complaint = file.complaint
+    if picture.format == "JPEG" and picture.mode in COLOURS:
+        decoded = decode_jpeg(file, picture.mode, picture.size, least)
+        if decoded and picture.mode != "CMYK":
+            return Image.fromarray(decoded.pixels), decoded.complaint
+        complaint = decoded.complaint if decoded else complaint
+    if isinstance(picture, TiffImageFile):
+        complaint = strips.complaint(file.data, picture)
+    if picture.format == "PNG":
+        return load_png(file, picture)
+    return _loaded(picture), complaint
+
+
+def _loaded(picture: Image.Image) -> Image.Image:
+    """Return the picture with the pixels of its first frame decoded."""
+    if isinstance(picture, WebPImageFile):
+        picture.__class__ = _LeanWebP
+    picture.load()
+    if isinstance(picture, TiffImageFile) and picture.mode == "P":
+        _widen_palette(picture)
+    if picture.format == "BMP" and picture.mode == "RGBA" and picture.getextrema()[-1] == (0, 0):
+        picture.putalpha(255)  # a mask for alpha, and none in it: viewers show the colours
+    return picture
+
+
+def _widen_palette(picture: TiffImageFile) -> None:
+    """Take a palette of 8-bit values for what it is, as libtiff does: of the 16 bits that belong there none is left."""
+    values = picture.tag_v2[_COLOR_MAP]
+    if max(values) <= _MOST_8_BIT:
+        picture.putpalette(bytes(values), "RGB;L")
+
+
+class _LeanWebP(WebPImageFile):
+    """A WebP whose decoder ends between decoding and copying the first frame: it keeps two canvases for the next one.
+
+    With the frame that it returns and Pillow's own, a picture would be held four times.
+    """
+
+    def load_prepare(self) -> None:
+        self._decoder = None
+        super().load_prepare()
+
+
+def _orientation(picture: Image.Image) -> int:
+    """Return what the decoder tells: AVIF's puts what the file's properties say in the place of its EXIF."""
+    try:
+        told: object = picture.getexif().get(_ORIENTATION_TAG)
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception:  # noqa: BLE001 - whatever Pillow raises on what it cannot parse: that costs no picture
+        return UPRIGHT
+    return told if isinstance(told, int) and UPRIGHT <= told <= HIGHEST else UPRIGHT
+
+
+def _begins_like_an_image(data: bytes) -> bool:
+    """Ask Pillow's decoders whether they would know a file that begins so."""
+    accepts = (Image.OPEN[name][1] for name in _formats(data) if name in Image.OPEN)
+    return bool(data) and any(accept(data[:16]) is True for accept in accepts if accept)
+
+
+def _formats(data: bytes) -> tuple[str, ...]:
+    """Return the formats to try; HEIC's decoder is loaded when the first such file comes, if ever."""
+    if not _is_iso_media(data):
+        return FORMATS
+    import pillow_heif
+
+    pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=0)
+    return (*FORMATS, "HEIF")
+
+
+def _is_iso_media(data: bytes) -> bool:
+    """Tell whether this is a HEIC, an AVIF, or a film."""
+    return data[4:8] == b"ftyp"

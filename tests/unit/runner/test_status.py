@@ -1,0 +1,97 @@
+"""The status of a run: what it says of each state, and what it tells people to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from runner.status import Queue, Situation, advice, describe
+from storage.records import FailureCount, Pace, Progress, Run
+from tests.unit.storage.nights import MODEL
+
+NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def labelling() -> Situation:
+    """A run over 1,000 images, half done: 64 in flight, the rest on the queue and behind it; followed, and moving."""
+    run = Run(
+        id=3,
+        model_id=1,
+        model=MODEL,
+        engine="openvino",
+        roots=("/photos/my own",),
+        state="labelling",
+        created_at=NOW,
+        follower="nas:17",
+        follower_process="another boot/pid:[1]/17/0.50",
+        followed_at=NOW - timedelta(seconds=2),
+        skipped=0,
+        ignored=0,
+    )
+    state = Progress(
+        images=1000, ok=490, failed=10, chunks=16, chunks_done=8, chunks_waiting=4, chunks_in_work=1, images_in_work=64
+    )
+    return Situation(
+        run=run,
+        now=NOW,
+        progress=state,
+        pace=Pace(newest_at=NOW - timedelta(seconds=1), images=300),
+        failures=[FailureCount(kind="truncated", images=10, example="/photos/a.jpg")],
+        queue=Queue(depth=3, unacknowledged=1, workers={"nightlabel-17@nas": 1}),
+        stall=timedelta(seconds=180),
+    )
+
+
+def changed(situation: Situation, **values: Any) -> Situation:
+    return replace(situation, run=replace(situation.run, **values))
+
+
+def test_one_look_says_what_is_done_in_flight_waiting_and_failed(labelling: Situation) -> None:
+    text = "\n".join(describe(labelling))
+    for part in (
+        "done      500 of 1,000 images (50.0%)",
+        "failed    10: 10 truncated",
+        "in flight 64 images in 1 chunks",
+        "waiting   3 chunks on the queue, 4 not yet published",
+        "speed     5.0 images/s in the last minute, 1 min 40 s left",
+        "followed  by nas:17",
+        "to do     nothing: it is getting on",
+    ):
+        assert part in text
+    assert "stalled" not in text
+
+
+def test_a_run_that_does_not_move_though_it_has_work_has_stalled(labelling: Situation) -> None:
+    stalled = replace(labelling, pace=Pace(newest_at=NOW - timedelta(minutes=5), images=0))
+    assert "  stalled   nothing has moved for 5 min 00 s" in describe(stalled)
+    assert "their logs say why" in advice(stalled)
+
+
+def test_a_run_that_waits_for_its_producer_has_not_stalled(labelling: Situation) -> None:
+    waiting = replace(
+        labelling,
+        pace=Pace(newest_at=NOW - timedelta(minutes=5), images=0),
+        progress=replace(labelling.progress, chunks_waiting=8, chunks_in_work=0),
+    )
+    assert waiting.stalled_for is None
+
+
+def test_without_a_worker_that_answers_one_is_to_be_started(labelling: Situation) -> None:
+    assert "nightlabel worker" in advice(replace(labelling, queue=Queue(depth=3, unacknowledged=0, workers={})))
+
+
+@pytest.mark.parametrize("followed_at", [None, NOW - timedelta(minutes=2)])
+def test_a_run_that_nobody_follows_is_to_be_taken_up_again(labelling: Situation, followed_at: datetime | None) -> None:
+    alone = changed(labelling, followed_at=followed_at)
+    assert "nightlabel enqueue --wait '/photos/my own'" in advice(alone)
+    assert "nightlabel run '/photos/my own'" in advice(replace(alone, queue=None))
+
+
+def test_of_a_finished_run_only_failures_are_left_to_do(labelling: Situation) -> None:
+    finished = changed(labelling, state="finished", followed_at=None)
+    assert "nightlabel retry" in advice(finished)
+    assert advice(replace(finished, progress=Progress(images=500, ok=500))) == "nothing"

@@ -1,0 +1,204 @@
+"""What a follower watches: quiet, stalls, failures, and the archive's disk."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+import runner.watching
+from common.errors import ArchiveError
+from runner.watching import FAILURE_WINDOW, ArchiveWatch, FailureWatch, QuietWatch, StallWatch
+from storage.records import Progress
+from tests.command import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+#: 640 images in ten chunks, all of them on the queue.
+PUBLISHED = Progress(images=640, chunks=10)
+
+
+def test_it_is_quiet_when_chunks_were_published_and_none_of_them_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(QuietWatch, "QUIET_S", 0.0)
+    watch = QuietWatch()
+    assert [watch.is_quiet(done, published) for done, published in [(0, 5), (0, 5), (1, 4), (1, 0), (1, 4)]] == [
+        *(False, True, False, False, True)
+    ]
+
+
+def test_it_is_not_quiet_before_its_time() -> None:
+    watch = QuietWatch()
+    assert not any(watch.is_quiet(0, 5) for _ in range(100))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, in seconds, as the watches see it: to be set."""
+    now = [1000.0]
+    monkeypatch.setattr("runner.watching.time.monotonic", lambda: now[0])
+    return now
+
+
+def pauses(watch: QuietWatch, clock: list[float], lost: Sequence[int], done: int = 0) -> list[float]:
+    """Say to a watch, each time it is quiet, how many chunks were lost; return the seconds before each time."""
+    found = []
+    for count in lost:
+        begun = clock[0]
+        while not watch.is_quiet(done, 5):
+            clock[0] += 0.5
+        found.append(clock[0] - begun)
+        watch.found(count)
+    return found
+
+
+def test_where_nothing_was_lost_it_is_looked_for_half_as_often_down_to_once_a_minute(clock: list[float]) -> None:
+    """Chunks that wait behind another run's are not lost, and asking all workers about them costs seconds."""
+    assert pauses(QuietWatch(), clock, [0] * 7) == [3, 6, 12, 24, 48, 60, 60]
+
+
+def test_where_something_was_lost_it_is_looked_for_soon_again(clock: list[float]) -> None:
+    assert pauses(QuietWatch(), clock, [0, 0, 1, 0]) == [3, 6, 12, 3]
+
+
+def test_a_chunk_that_is_done_begins_the_pauses_anew(clock: list[float]) -> None:
+    watch = QuietWatch()
+    assert pauses(watch, clock, [0, 0]) == [3, 6]
+    assert pauses(watch, clock, [0], done=1) == [3]
+
+
+def labelled(ok: int, failed: int = 0) -> Progress:
+    return Progress(images=10_000, ok=ok, failed=failed, chunks=100)
+
+
+def test_workers_that_get_nothing_done_have_stalled_again_and_again() -> None:
+    watch = StallWatch(limit_s=0.05)
+    assert watch.times_stalled(PUBLISHED) == 0
+    for times in (1, 2):  # the second one lasts twice as long
+        time.sleep(0.06 * times)
+        assert [watch.times_stalled(PUBLISHED), watch.times_stalled(PUBLISHED)] == [times, 0]
+
+
+def test_each_stall_is_waited_for_twice_as_long_as_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take longer than one for its workers' start, which must not be a verdict on them."""
+    now = [0.0]
+    monkeypatch.setattr("runner.watching.time.monotonic", lambda: now[0])
+    watch = StallWatch(limit_s=5)
+    told = []
+    for second in range(100):
+        now[0] = second
+        if watch.times_stalled(PUBLISHED):
+            told.append((second, watch.lasted_s))
+
+    assert told == [(5, 5), (15, 10), (35, 20), (75, 40)]
+
+
+def test_every_outcome_begins_the_count_anew() -> None:
+    watch = StallWatch(limit_s=0.05)
+    watch.times_stalled(labelled(0))
+    time.sleep(0.06)
+    assert watch.times_stalled(labelled(1)) == 0
+    time.sleep(0.06)
+    assert watch.times_stalled(labelled(1)) == 1
+
+
+def test_workers_without_work_have_not_stalled() -> None:
+    watch = StallWatch(limit_s=0.01)
+    all_waits = Progress(images=640, chunks=10, chunks_waiting=10)
+    watch.times_stalled(all_waits)
+    time.sleep(0.02)
+    assert watch.times_stalled(all_waits) == 0
+
+
+def test_an_outage_of_something_else_is_not_held_against_the_workers() -> None:
+    watch = StallWatch(limit_s=0.05)
+    watch.times_stalled(PUBLISHED)
+    time.sleep(0.06)
+    watch.restart()
+    assert watch.times_stalled(PUBLISHED) == 0
+
+
+def test_the_share_that_failed_is_that_of_the_newest_images() -> None:
+    watch = FailureWatch()
+    assert watch.share(labelled(0)) == 0
+    assert watch.share(labelled(5 * FAILURE_WINDOW)) == 0
+    half = labelled(5 * FAILURE_WINDOW + FAILURE_WINDOW // 2, FAILURE_WINDOW // 2)
+    assert watch.share(half) == pytest.approx(0.5)
+
+
+def test_a_few_images_are_no_share_yet() -> None:
+    watch = FailureWatch()
+    watch.share(labelled(0))
+    assert watch.share(labelled(0, FAILURE_WINDOW - 1)) == 0
+    assert watch.share(labelled(0, FAILURE_WINDOW)) == 1
+
+
+def test_what_failed_before_the_watch_began_does_not_count() -> None:
+    watch = FailureWatch()
+    assert watch.share(labelled(0, 5 * FAILURE_WINDOW)) == 0
+    assert watch.share(labelled(FAILURE_WINDOW, 5 * FAILURE_WINDOW)) == 0
+
+
+def test_images_that_wait_for_their_labels_again_begin_the_window_anew() -> None:
+    watch = FailureWatch()
+    watch.share(labelled(0, 2 * FAILURE_WINDOW))
+    watch.share(labelled(0, 100))  # those that failed were found again
+    assert watch.share(labelled(FAILURE_WINDOW, 100)) == 0
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner.watching, "ARCHIVE_EVERY_S", 0.01)
+
+
+def problem_of(watch: ArchiveWatch) -> str | None:
+    try:
+        watch.check()
+    except ArchiveError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_folder_that_is_moved_away_or_emptied_is_gone_and_is_well_when_it_is_back(tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    photo = archive / "a.jpg"
+    photo.touch()
+    watch = ArchiveWatch([str(archive)])
+    watch.start()
+    time.sleep(0.1)
+    assert problem_of(watch) is None
+
+    archive.rename(tmp_path / "away")
+    assert f"{archive}: No such file" in wait_until(lambda: problem_of(watch))
+    (tmp_path / "away").rename(archive)
+    wait_until(lambda: problem_of(watch) is None or None)
+    photo.unlink()
+    assert "it is empty" in wait_until(lambda: problem_of(watch))
+    watch.stop()
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_disk_that_does_not_answer_counts_as_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A share whose server is away blocks whoever asks it, and cannot be had here: the answer is held back instead."""
+    monkeypatch.setattr(runner.watching, "why_gone", lambda _root: time.sleep(2))
+    monkeypatch.setattr(runner.watching, "ARCHIVE_SILENT_S", 0.1)
+    watch = ArchiveWatch([str(tmp_path)])
+    watch.start()
+    assert f"the disk of {tmp_path} has not answered" in wait_until(lambda: problem_of(watch))
+    watch.stop()
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_archive_that_is_one_file_fails_by_itself(tmp_path: Path) -> None:
+    photo = tmp_path / "a.jpg"
+    photo.touch()
+    watch = ArchiveWatch([str(photo)])
+    watch.start()
+    photo.unlink()
+    time.sleep(0.1)
+    assert problem_of(watch) is None
+    watch.stop()
