@@ -21,8 +21,12 @@ from broker.private_redis import PrivateRedis
 from common.settings import as_environment, load_settings
 from models.resolve import resolve
 from producer.enqueue import write_manifest
-from runner.follower import Follower
-from runner.manifest_writer import ManifestWriter
+from producer.follower import Follower
+from producer.lease import Lease
+from producer.manifest_writer import ManifestWriter
+from producer.publish import Publisher
+from runner.display import Silent
+from runner.supervisor import Supervisor
 from storage.database import Database
 from storage.identity import identity_of
 from storage.records import ImageRef
@@ -49,7 +53,7 @@ class Moment(NamedTuple):
     rss_mb: tuple[float, ...]
 
 
-class Recorder:
+class Recorder(Silent):
     """A display that writes down what it is told, and what the processes use."""
 
     def __init__(self, processes: list[psutil.Process]) -> None:
@@ -143,9 +147,18 @@ def run(rows: int, workers: int, database_url: str | None) -> dict[int, list[Mom
             recorder.moments = moments[mark] = []
             writer = ManifestWriter(partial(write_manifest, database, night, settings, refs=_photos(mark)))
             identity = identity_of(database)
-            follower = Follower(make_app(settings, identity), database, identity, night, settings, writer, recorder)
-            writer.start()
-            follower.follow()
+            publisher = Publisher(make_app(settings, identity), database, identity, night, settings)
+            with Lease(database, night.id) as lease, writer:
+                follower = Follower(
+                    database,
+                    night,
+                    lease=lease,
+                    publisher=publisher,
+                    manifest=writer,
+                    supervision=Supervisor(settings, database, night, recorder),
+                    is_queue_shared=True,
+                )
+                follower.follow()
     return moments
 
 

@@ -1,4 +1,4 @@
-"""`nightlabel bench`: how fast this machine labels these photos, where the time goes, how long the night will be."""
+"""How fast this machine labels these photos, where the time goes, and how long all of them will take."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -23,9 +23,9 @@ from models.engines import load_engine
 from models.resolve import resolve
 from pictures.decoding import decode
 from producer.enqueue import write_manifest
-from report.words import duration
-from runner.manifest_writer import ManifestWriter
-from runner.run import everything
+from producer.manifest_writer import ManifestWriter
+from runner.display import Silent
+from runner.run import OpenedRun, follow_run, quantise_on
 from storage.database import Database
 from storage.figures import chunk_times, mean_stages, worker_samples
 from storage.records import ImageRef, shown
@@ -33,14 +33,14 @@ from storage.runs import open_run, progress
 from storage.schema import ensure_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from numpy.typing import NDArray
 
     from common.settings import Settings
     from models.resolve import ReadyModel
-    from storage.records import JsonObject, Progress, Run
+    from storage.records import JsonObject, Run
 
 #: Together they keep a bench to about a minute, starts and stops of workers included.
 SCAN_S = 10.0
@@ -102,8 +102,27 @@ class Bench:
         return asdict(self) | {"inference": speeds, "forecast_s": self.forecast_s}
 
 
-def bench(settings: Settings, paths: Sequence[str], say: Callable[[str], None]) -> Bench:
-    """Measure on a sample of the images under these paths, and `say` each figure when it is there.
+class BenchDisplay(Protocol):
+    """Who is told each figure as soon as it is there."""
+
+    def archive(self, measured: Bench, roots: Sequence[str]) -> None:
+        """Show what was found: `images`, `is_whole`, `scan_s`."""
+
+    def decoding(self, measured: Bench) -> None:
+        """Show what one image takes on one core: `sampled` to `decode_ms`."""
+
+    def inference(self, precision: str, speed: float | str) -> None:
+        """Show the images a second of one core in a precision; or why there is none."""
+
+    def system(self, measured: Bench) -> None:
+        """Show the newest of `system`, the whole system with so many workers."""
+
+    def note(self, sentence: str) -> None:
+        """Say what a person should know."""
+
+
+def bench(settings: Settings, paths: Sequence[str], display: BenchDisplay) -> Bench:
+    """Measure on a sample of the images under these paths.
 
     Nothing is kept: the labels go into a database that is removed at the end.
 
@@ -112,28 +131,27 @@ def bench(settings: Settings, paths: Sequence[str], say: Callable[[str], None]) 
         ModelError: no such model, or its weights are missing or damaged.
 
     """
+    if settings.precision == "int8":
+        display.note(f"{settings.model}: {quantise_on(settings, paths)}.")
     roots = find_roots(paths)
     ready = resolve(settings)
     measured = Bench(model=str(ready.model), engine=ready.engine)
     scanned = ScanCounts()
     refs = _draw(measured, roots, settings, scanned)
-    say(_archive_line(measured, roots))
+    display.archive(measured, roots)
     for sentence in scanned.sentences():
-        say(sentence)
+        display.note(sentence)
     source = _endless(refs)
     views = _time_decoding(measured, source, roots, ready, settings)
-    say(_decoding_lines(measured))
-    say("\nInference, on one core")
+    display.decoding(measured)
     for precision in _PRECISIONS:
         measured.inference[precision] = _time_inference(precision, views, settings)
-        say(f"  {precision:<10}{_speed_or_reason(measured.inference[precision])}")
-    say(f"\nThe whole system with {ready.model}, on {ready.engine}")
+        display.inference(precision, measured.inference[precision])
     counts = _worker_counts(worker_count(settings) or available_cpus())
     for workers in counts:
         seconds = SYSTEM_S / len(counts)
-        measured.system.append(_time_system(workers, seconds, measured, source, roots, ready, settings, say))
-        say(_system_line(measured.system[-1]))
-    say(_conclusion(measured))
+        measured.system.append(_time_system(workers, seconds, measured, source, roots, ready, settings, display))
+        display.system(measured)
     return measured
 
 
@@ -217,7 +235,7 @@ def _time_system(
     roots: Sequence[str],
     ready: ReadyModel,
     settings: Settings,
-    say: Callable[[str], None],
+    display: BenchDisplay,
 ) -> SystemSpeed:
     """Label as many images as are likely to take these seconds."""
     per_second = measured.inference.get(ready.model.precision)
@@ -230,10 +248,9 @@ def _time_system(
         )
         database = Database(own.database_url)
         ensure_schema(database)
-        run, _ = open_run(database, ready.model, engine=ready.engine, roots=roots, filters={})
+        run, is_new = open_run(database, ready.model, engine=ready.engine, roots=roots, filters={})
         writer = ManifestWriter(partial(write_manifest, database, run, own, refs=refs))
-        with everything(own, database, run, writer, _Quiet(say)) as follower:
-            follower.follow()
+        follow_run(own, database, OpenedRun(run=run, is_new=is_new, manifest=writer), _OnlyNotes(display))
         speed = _system_speed(database, run, workers)
         database.close()
     return speed
@@ -263,56 +280,11 @@ def _system_speed(database: Database, run: Run, workers: int) -> SystemSpeed:
     )
 
 
-class _Quiet:
+class _OnlyNotes(Silent):
     """A display for runs whose progress is nobody's concern; what goes wrong in them is."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-
-    def update(self, progress: Progress, *, scanning: bool) -> None:
-        pass
+    def __init__(self, display: BenchDisplay) -> None:
+        self._display = display
 
     def note(self, sentence: str) -> None:
-        self._say(sentence)
-
-
-def _archive_line(measured: Bench, roots: Iterable[str]) -> str:
-    more = "" if measured.is_whole else "more than "
-    return (
-        f"{', '.join(map(shown, roots))}: {more}{measured.images:,} images, in {duration(measured.scan_s)} of scanning"
-    )
-
-
-def _decoding_lines(measured: Bench) -> str:
-    failed = f"; {measured.unlabelled} could not be decoded" if measured.unlabelled else ""
-    return (
-        f"\nOne image at a time, on one core ({measured.sampled:,} of {measured.mean_megapixels:.1f} megapixels and"
-        f" {measured.mean_megabytes:.2f} MB on average{failed})\n"
-        f"  read      {measured.read_ms:8.2f} ms\n"
-        f"  decode    {measured.decode_ms:8.2f} ms  {1000 / measured.decode_ms:8,.1f} images/s"
-    )
-
-
-def _speed_or_reason(speed: float | str) -> str:
-    return speed if isinstance(speed, str) else f"{1000 / speed:8.2f} ms  {speed:8,.1f} images/s"
-
-
-def _system_line(speed: SystemSpeed) -> str:
-    return (
-        f"  {_counted(speed.workers):<21}{speed.images_per_second:8,.1f} images/s  {speed.worker_rss_mb:5.0f} MB each"
-    )
-
-
-def _counted(workers: int) -> str:
-    return f"{workers} worker{'s' if workers > 1 else ''}"
-
-
-def _conclusion(measured: Bench) -> str:
-    best = measured.best
-    rest = 1 - best.decode_share - best.infer_share
-    more = "" if measured.is_whole else "more than "
-    return (
-        f"  a worker's time: decode {best.decode_share:.0%}, inference {best.infer_share:.0%}, all else {rest:.0%}\n\n"
-        f"{measured.images:,} images: {more}{duration(measured.forecast_s)} with {_counted(best.workers)};"
-        f" a million: {duration(1e6 / best.images_per_second)}"
-    )
+        self._display.note(sentence)

@@ -1,8 +1,9 @@
-"""The run that ties the parts together: scan, publish, keep workers alive, and follow to the end."""
+"""One run from its start to its end: scan, publish, keep workers alive, follow until every image has its outcome."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,34 +13,82 @@ from broker.app import make_app
 from broker.private_redis import PrivateRedis
 from broker.queue import check_broker
 from common.errors import UsageError
-from host.machine import worker_count
+from host.machine import limits_in_words, machine, worker_count
 from host.private_folder import private_folder
 from models.quantise import MAX_CALIBRATION_IMAGES
 from models.resolve import quantise_for, resolve
 from producer.enqueue import write_manifest
-from runner.follower import Follower
+from producer.follower import Follower
+from producer.lease import Lease
+from producer.manifest_writer import ManifestWriter
+from producer.publish import Publisher
+from runner.display import SILENT, RunEnd, RunStart
 from runner.local_workers import LocalWorkers
-from runner.manifest_writer import ManifestWriter
+from runner.supervisor import Supervisor
 from runner.watching import ArchiveWatch
+from storage import runs
+from storage.database import Database
 from storage.identity import keep_to_identity
-from storage.runs import open_run, set_engine
 from storage.schema import ensure_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from common.settings import Settings
     from models.quantise import Quantised
     from runner.display import Display
-    from storage.database import Database
     from storage.records import Run
 
 #: Seconds that looking for images to calibrate or to compare on may take, on an archive of millions.
 SAMPLE_S = 20.0
 
 
-def open_scan_run(settings: Settings, paths: Sequence[str], database: Database) -> tuple[Run, bool]:
-    """Return the run over these paths, made or taken up again, and whether it is new.
+@dataclass(frozen=True, kw_only=True)
+class OpenedRun:
+    """A run that can be followed."""
+
+    run: Run
+    is_new: bool  #: False: it is resumed
+    manifest: ManifestWriter  #: not started yet
+
+
+def label(settings: Settings, paths: Sequence[str], display: Display = SILENT) -> RunEnd:
+    """Label everything under these paths with workers of this machine; the same call resumes, or labels what is new.
+
+    Raises:
+        ArchiveError: a path is missing or unreadable, there is no image, or the archive is gone amid the run.
+        ModelError: no such model, or its weights are missing or damaged.
+        DatabaseError: out of reach, or of another version.
+        FollowedError: another process follows the run over these paths.
+        CancelledError: the run was cancelled.
+        WorkersError: the workers end again and again.
+        BrokerError: Redis is out of reach.
+        KeyboardInterrupt: Ctrl-C; what is labelled by then stays.
+
+    """
+    with closing(Database(settings.database_url)) as database:
+        return follow_run(settings, database, open_scan_run(settings, paths, database, display), display)
+
+
+def enqueue(settings: Settings, paths: Sequence[str], display: Display = SILENT, *, wait: bool = False) -> RunEnd:
+    """Put everything under these paths on the queue, for workers that run elsewhere.
+
+    With `wait`, follow the run to its end, and publish again what gets lost.
+
+    Raises:
+        BrokerError: no broker is set, or Redis is out of reach.
+        NightlabelError: as `label` does.
+
+    """
+    check_broker(make_app(settings))
+    elsewhere = settings.model_copy(update={"workers": 0})
+    with closing(Database(settings.database_url)) as database:
+        opened = open_scan_run(elsewhere, paths, database, display)
+        return follow_run(elsewhere, database, opened, display, until_published=not wait)
+
+
+def open_scan_run(settings: Settings, paths: Sequence[str], database: Database, display: Display) -> OpenedRun:
+    """Return the run over these paths, made or taken up again, and tell the display.
 
     Everything that can be wrong with the input is found here, before anything is enqueued.
 
@@ -49,6 +98,8 @@ def open_scan_run(settings: Settings, paths: Sequence[str], database: Database) 
         DatabaseError: out of reach, or of another version.
 
     """
+    if settings.precision == "int8":
+        display.note(f"{settings.model}: {quantise_on(settings, paths)}.")
     roots = find_roots(paths)
     ready = resolve(settings)
     ensure_schema(database)
@@ -57,7 +108,20 @@ def open_scan_run(settings: Settings, paths: Sequence[str], database: Database) 
         filters["relabel"] = ["yes"]
     if settings.no_skip:
         filters["no_skip"] = ["yes"]
-    return open_run(database, ready.model, engine=ready.engine, roots=roots, filters=filters, labels=ready.categories)
+    run, is_new = runs.open_run(
+        database, ready.model, engine=ready.engine, roots=roots, filters=filters, labels=ready.categories
+    )
+    tell_start(display, settings, run, is_new=is_new)
+    return OpenedRun(run=run, is_new=is_new, manifest=ManifestWriter(partial(write_manifest, database, run, settings)))
+
+
+def tell_start(display: Display, settings: Settings, run: Run, *, is_new: bool, retried_run: int | None = None) -> None:
+    """Tell a display which run is going to be followed, and with what of this machine."""
+    offered = machine()
+    workers = worker_count(settings, offered)
+    limits = limits_in_words(settings, offered) if workers else None
+    start = RunStart(run=run, is_new=is_new, retried_run=retried_run, workers=workers, cpus=offered.cpus, limits=limits)
+    display.begin(start)
 
 
 def quantise_on(settings: Settings, paths: Sequence[str], *, anew: bool = False) -> Quantised:
@@ -77,20 +141,47 @@ def quantise_on(settings: Settings, paths: Sequence[str], *, anew: bool = False)
     return quantise_for(settings, draw, anew=anew)
 
 
-def scan_writer(database: Database, run: Run, settings: Settings) -> ManifestWriter:
-    return ManifestWriter(partial(write_manifest, database, run, settings))
-
-
-@contextmanager
-def everything(
-    settings: Settings, database: Database, run: Run, manifest: ManifestWriter, display: Display
-) -> Iterator[Follower]:
-    """Yield a follower with all that the run needs around it, and stop all of it afterwards.
+def follow_run(
+    settings: Settings, database: Database, opened: OpenedRun, display: Display, *, until_published: bool = False
+) -> RunEnd:
+    """Follow a run with all that it needs around it, and stop all of it afterwards.
 
     With no broker set, Redis is a private one. The workers are this machine's, unless `workers` is 0.
+
+    Args:
+        settings: what can be set.
+        database: with the run.
+        opened: the run.
+        display: who is told how it goes.
+        until_published: only until every chunk is on the queue or done.
+
+    Raises:
+        NightlabelError: as `label` does.
+
     """
-    if settings.broker_url is None and not worker_count(settings):
+    run = opened.run
+    try:
+        _follow(settings, database, opened, display, until_published=until_published)
+    except KeyboardInterrupt:
+        display.interrupted(runs.progress(database, run.id))
+        raise
+    end = RunEnd(
+        run=runs.get_run(database, run.id) or run,
+        progress=runs.progress(database, run.id),
+        enqueued=opened.manifest.enqueued,
+        is_over=not until_published,
+    )
+    display.end(end)
+    return end
+
+
+def _follow(
+    settings: Settings, database: Database, opened: OpenedRun, display: Display, *, until_published: bool
+) -> None:
+    has_workers = worker_count(settings) > 0
+    if settings.broker_url is None and not has_workers:
         raise UsageError("With no workers here, they must be elsewhere: set NIGHTLABEL_BROKER_URL, or use --workers 1.")
+    run = opened.run
     with ExitStack() as stack:
         folder = stack.enter_context(private_folder())
         redis = None
@@ -99,21 +190,23 @@ def everything(
             settings = settings.model_copy(update={"broker_url": redis.url})
         identity = keep_to_identity(database)
         app = make_app(settings, identity)
-        warning = check_broker(app)
-        if warning:
+        if warning := check_broker(app):
             display.note(warning)
-        follower = Follower(app, database, identity, run, settings, manifest, display)
-        stack.callback(follower.release)
-        follower.claim()
-        set_engine(database, run)
-        workers = LocalWorkers(settings, folder / "worker.log") if worker_count(settings) else None
-        if workers:
-            stack.callback(workers.stop)
-            workers.start()
-            follower.archive = ArchiveWatch(run.roots)
-            stack.callback(follower.archive.stop)
-            follower.archive.start()
-        stack.callback(manifest.stop)
-        manifest.start()
-        follower.redis, follower.workers = redis, workers
-        yield follower
+        lease = stack.enter_context(Lease(database, run.id))
+        runs.set_engine(database, run)
+        workers = LocalWorkers(settings, folder / "worker.log") if has_workers else None
+        archive = ArchiveWatch(run.roots) if has_workers else None
+        supervisor = stack.enter_context(
+            Supervisor(settings, database, run, display, redis=redis, workers=workers, archive=archive)
+        )
+        follower = Follower(
+            database,
+            run,
+            lease=lease,
+            publisher=Publisher(app, database, identity, run, settings),
+            manifest=stack.enter_context(opened.manifest),
+            supervision=supervisor,
+            is_queue_shared=redis is None,
+        )
+        stack.enter_context(display.live())
+        follower.follow(until_published=until_published)

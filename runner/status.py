@@ -1,31 +1,26 @@
-"""`nightlabel status`: in one look, what is done, in flight, waiting, failed, stalled, who labels, and what to do."""
+"""In one look: what is done, in flight, waiting, failed and stalled, which workers live, and what to do."""
 
 from __future__ import annotations
 
 import shlex
-import time
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from rich.console import Group
-from rich.live import Live
-from rich.text import Text
-
-from common.errors import BrokerBusyError, DatabaseBusyError
+from broker.app import make_app
+from broker.queue import check_broker, depth, unacknowledged, workers
 from host.process import is_running
-from report.words import duration
-from runner.follower import FOLLOWER_SILENCE
+from producer.lease import LEASE_EXPIRY
 from storage.figures import failures_by_kind, pace, recent_workers
 from storage.identity import identity_of
 from storage.records import shown
 from storage.runs import newest_run, progress, unfinished_runs
+from storage.schema import existing_database
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
-
-    from rich.console import Console
 
     from common.settings import Settings
     from storage.database import Database
@@ -35,8 +30,6 @@ if TYPE_CHECKING:
 SPEED_WINDOW = timedelta(minutes=1)
 #: A worker that has stored no chunk for as long is not shown.
 WORKER_SILENCE = timedelta(minutes=10)
-#: Seconds between two looks of `--watch`.
-WATCH_EVERY_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +57,7 @@ class Situation:
     def is_followed(self) -> bool:
         heard_of = self.run.followed_at
         lives = is_running(self.run.follower_process)
-        return heard_of is not None and (lives or (lives is None and abs(self.now - heard_of) < FOLLOWER_SILENCE))
+        return heard_of is not None and (lives or (lives is None and abs(self.now - heard_of) < LEASE_EXPIRY))
 
     @property
     def stalled_for(self) -> timedelta | None:
@@ -75,82 +68,64 @@ class Situation:
         return quiet if quiet >= self.stall else None
 
 
-def print_status(settings: Settings, database: Database, console: Console) -> None:
-    for line in _look(settings, database, unfinished_runs(database)):
-        console.print(line, soft_wrap=True)
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """The runs of a database, its queue and its workers, as they are now."""
+
+    database: str  #: its URL, without a password
+    now: datetime
+    situations: tuple[Situation, ...]  #: of the runs that are not finished; of the newest, if all are; none: no run
+    is_unfinished: bool  #: a run is not finished
+    queue: Queue | None
+    processes: Sequence[WorkerSample]  #: that have stored a chunk within `WORKER_SILENCE`
 
 
-def watch_status(settings: Settings, database: Database, console: Console) -> None:
-    """Show the status anew every two seconds until no run is unfinished; also through an outage."""
-    with Live(console=console, auto_refresh=False) as live:
-        while True:
-            try:
-                unfinished = unfinished_runs(database)
-                live.update(Group(*_look(settings, database, unfinished)), refresh=True)
-                if not unfinished:
-                    return
-            except (BrokerBusyError, DatabaseBusyError) as error:
-                live.update(Text(str(error)), refresh=True)
-            time.sleep(WATCH_EVERY_S)
+def status(settings: Settings) -> Status:
+    """Look at the runs, the queue and the workers.
+
+    Raises:
+        DatabaseError: there is no such database, or it is out of reach.
+        BrokerError: Redis is out of reach.
+
+    """
+    with closing(existing_database(settings.database_url)) as database:
+        return status_of(settings, database)
 
 
-def _look(settings: Settings, database: Database, unfinished: Sequence[Run]) -> list[Text]:
-    return [Text(line) for line in _lines(settings, database, unfinished)]
-
-
-def _lines(settings: Settings, database: Database, unfinished: Sequence[Run]) -> Iterator[str]:
-    newest = newest_run(database)
+def status_of(settings: Settings, database: Database) -> Status:
+    """Return the status of an open database; raise as `status` does."""
+    unfinished, newest = unfinished_runs(database), newest_run(database)
     queue = _queue(settings, database)
     now = database.clock()
-    if newest is None:
-        yield f"No run in {database.shown}. `nightlabel run PATH` makes one."
-    else:
-        for run in unfinished or [newest]:
-            situation = Situation(
-                run=run,
-                now=now,
-                progress=progress(database, run.id),
-                pace=pace(database, run.id, now - SPEED_WINDOW),
-                failures=failures_by_kind(database, run.id),
-                queue=queue,
-                stall=timedelta(seconds=settings.stall_limit_s),
-            )
-            yield from describe(situation)
-    yield from _workers(queue, recent_workers(database, now - WORKER_SILENCE), now)
+    shown_runs = unfinished or ([newest] if newest else [])
+    return Status(
+        database=database.shown,
+        now=now,
+        situations=tuple(_situation(settings, database, run, queue, now) for run in shown_runs),
+        is_unfinished=bool(unfinished),
+        queue=queue,
+        processes=recent_workers(database, now - WORKER_SILENCE),
+    )
+
+
+def _situation(settings: Settings, database: Database, run: Run, queue: Queue | None, now: datetime) -> Situation:
+    return Situation(
+        run=run,
+        now=now,
+        progress=progress(database, run.id),
+        pace=pace(database, run.id, now - SPEED_WINDOW),
+        failures=failures_by_kind(database, run.id),
+        queue=queue,
+        stall=timedelta(seconds=settings.stall_limit_s),
+    )
 
 
 def _queue(settings: Settings, database: Database) -> Queue | None:
     if settings.broker_url is None:
         return None
-    from broker.app import make_app
-    from broker.queue import check_broker, depth, unacknowledged, workers
-
     app = make_app(settings, identity_of(database))
     check_broker(app)
     return Queue(depth=depth(app), unacknowledged=unacknowledged(app), workers=workers(app))
-
-
-def describe(situation: Situation) -> Iterator[str]:
-    """Yield a line for each thing that there is to know of a run, and last what to do."""
-    run, state, pace_now = situation.run, situation.progress, situation.pace
-    yield f"Run {run.id}, {run.state}: {', '.join(map(shown, run.roots))}"
-    yield f"  model     {run.model}"
-    share = f" ({state.labelled / state.images:.1%})" if state.images else ""
-    yield f"  done      {state.labelled:,} of {state.images:,} images{share}"
-    kinds = ", ".join(f"{failure.images:,} {failure.kind}" for failure in situation.failures)
-    yield f"  failed    {state.failed:,}{f': {kinds}' if kinds else ''}"
-    if state.missing:
-        on_queue = state.chunks_published - state.chunks_in_work
-        yield f"  in flight {state.images_in_work:,} images in {state.chunks_in_work:,} chunks"
-        yield f"  waiting   {on_queue:,} chunks on the queue, {state.chunks_waiting:,} not yet published"
-    if state.missing and pace_now.images:
-        speed = pace_now.images / SPEED_WINDOW.total_seconds()
-        yield f"  speed     {speed:,.1f} images/s in the last minute, {duration(state.missing / speed)} left"
-    if situation.stalled_for:
-        yield f"  stalled   nothing has moved for {duration(situation.stalled_for.total_seconds())}"
-    if situation.is_followed:
-        yield f"  followed  by {run.follower}"
-    yield f"  to do     {advice(situation)}"
 
 
 def advice(situation: Situation) -> str:
@@ -172,16 +147,3 @@ def advice(situation: Situation) -> str:
     if situation.stalled_for:
         return "the workers get nothing done: their logs say why; start them again"
     return "nothing: it is getting on" if situation.pace.images else "nothing: it is about to begin"
-
-
-def _workers(queue: Queue | None, seen: Sequence[WorkerSample], now: datetime) -> Iterator[str]:
-    if queue:
-        yield f"Queue: {queue.depth:,} chunks wait, {queue.unacknowledged:,} are taken"
-        for name, chunks in queue.workers.items():
-            yield f"Worker {name}: {chunks} chunks in work"
-    for sample in seen:
-        if sample.seen_at is None:
-            continue
-        ago = duration(max(0.0, (now - sample.seen_at).total_seconds()))  # a clock may have been set back
-        ended = "; it has ended" if is_running(sample.process) is False else ""
-        yield f"Process {sample.name}: stored a chunk {ago} ago, {sample.rss_bytes / 1e6:.0f} MB{ended}"

@@ -1,4 +1,4 @@
-"""Whether anything moves, whether too much fails, whether the archive is there: watched while a run is followed."""
+"""Whether workers stall, whether too much fails, whether the archive is there: watched while a run is followed."""
 
 from __future__ import annotations
 
@@ -25,34 +25,6 @@ FAILURE_WINDOW = 1000
 ARCHIVE_EVERY_S = 2.0
 #: Seconds without an answer after which the archive's disk counts as gone: a dead network share blocks who asks it.
 ARCHIVE_SILENT_S = 60.0
-
-
-class QuietWatch:
-    """Tells when it is time to reconcile: chunks of the run were published, and none of them is done for a while."""
-
-    #: Seconds without a chunk done. A chunk of small images takes a second or less.
-    QUIET_S = 3.0
-    #: The same where nothing was found to be lost again and again: chunks wait for a worker, or behind another run's.
-    LONGEST_QUIET_S = 60.0
-
-    def __init__(self) -> None:
-        self._done = -1
-        self._since = time.monotonic()
-        self._pause_s = self.QUIET_S
-
-    def is_quiet(self, chunks_done: int, chunks_published: int) -> bool:
-        """Tell whether nothing has moved for so long; asked again and again, it says so once each time."""
-        now = time.monotonic()
-        if chunks_done != self._done or not chunks_published:
-            self._done, self._since, self._pause_s = chunks_done, now, self.QUIET_S
-        elif now - self._since >= self._pause_s:
-            self._since = now
-            return True
-        return False
-
-    def found(self, lost: int) -> None:
-        """Note how many chunks were lost: where there is none, it is looked for them less often."""
-        self._pause_s = self.QUIET_S if lost else min(2 * self._pause_s, self.LONGEST_QUIET_S)
 
 
 class StallWatch:

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Column, MetaData, String, Table, inspect, select, text
 
 from common.errors import DatabaseError
-from storage.database import current_schema, lock_schema
+from storage.database import Database, current_schema, lock_schema
 from storage.encoding import refuse_encoding
 from storage.location import refuse_network
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
-
-    from storage.database import Database
 
 #: The newest revision in `storage/migrations`; a test holds them together. Known here, so that a worker
 #: checks the schema without importing Alembic.
@@ -54,6 +52,18 @@ def check_schema(database: Database) -> None:
             f"The database {database.shown} is empty. `nightlabel run PATH` fills it.{_elsewhere(database)}"
         )
     _refuse_other(database, found)
+
+
+def existing_database(url: str) -> Database:
+    """Open the database of whoever only reads: a mistyped name must not make an empty one.
+
+    Raises:
+        DatabaseError: as `check_schema` does.
+
+    """
+    database = Database(url)
+    check_schema(database)
+    return database
 
 
 def upgrade(database: Database) -> tuple[str | None, str]:

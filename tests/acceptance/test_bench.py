@@ -13,6 +13,7 @@ import pytest
 import runner.bench
 from common.errors import ArchiveError
 from models.engines.openvino import cpu_has_bf16
+from nightlabel.bench_display import BenchLines
 from runner.bench import bench
 from storage.outcomes import store
 from storage.records import ImageRef
@@ -47,9 +48,12 @@ def few(photos: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_every_part_is_measured_and_the_night_foretold(photos: Path, settings: Settings) -> None:
-    said: list[str] = []
-    measured = bench(settings.model_copy(update={"workers": 2}), [str(photos)], said.append)
+def test_every_part_is_measured_and_the_night_foretold(
+    photos: Path, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    display = BenchLines(is_aside=False)
+    measured = bench(settings.model_copy(update={"workers": 2}), [str(photos)], display)
+    display.conclusion(measured)
 
     assert (measured.images, measured.is_whole, measured.unlabelled) == (125, True, 0)
     assert measured.read_ms > 0
@@ -62,14 +66,14 @@ def test_every_part_is_measured_and_the_night_foretold(photos: Path, settings: S
     assert all(speed.worker_rss_mb > 50 for speed in measured.system)
     assert all(0.5 < speed.decode_share + speed.infer_share < 1.02 for speed in measured.system)
     assert measured.forecast_s == pytest.approx(125 / measured.best.images_per_second)
-    text = "\n".join(said)
+    text = capsys.readouterr().out
     assert "125 images" in text
     assert "2 workers" in text
     assert "a worker's time: decode" in text
 
 
 def test_a_small_archive_with_a_damaged_file_is_measured_over_and_over(few: Path, settings: Settings) -> None:
-    measured = bench(settings.model_copy(update={"workers": 1}), [str(few)], lambda _line: None)
+    measured = bench(settings.model_copy(update={"workers": 1}), [str(few)], BenchLines(is_aside=True))
     assert measured.images == 3
     assert measured.sampled > 3
     assert 0 < measured.unlabelled < measured.sampled
@@ -79,7 +83,7 @@ def test_a_small_archive_with_a_damaged_file_is_measured_over_and_over(few: Path
 def test_an_archive_without_a_picture_is_refused_with_a_reason(tmp_path: Path, settings: Settings) -> None:
     (tmp_path / "damaged.jpg").write_bytes(b"\xff\xd8\xff and nothing of a picture")
     with pytest.raises(ArchiveError, match=r"None of \d+ images could be decoded"):
-        bench(settings, [str(tmp_path)], lambda _line: None)
+        bench(settings, [str(tmp_path)], BenchLines(is_aside=True))
 
 
 def test_other_spellings_of_a_path_lead_to_the_same_file(few: Path) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from runner.status import Queue, Situation, advice, describe
+from nightlabel.status_lines import describe
+from runner.status import Queue, Situation, advice
 from storage.records import FailureCount, Pace, Progress, Run
 from tests.unit.storage.nights import MODEL
 
@@ -55,7 +56,7 @@ def test_one_look_says_what_is_done_in_flight_waiting_and_failed(labelling: Situ
     for part in (
         "done      500 of 1,000 images (50.0%)",
         "failed    10: 10 truncated",
-        "in flight 64 images in 1 chunks",
+        "in flight 64 images in 1 chunk",
         "waiting   3 chunks on the queue, 4 not yet published",
         "speed     5.0 images/s in the last minute, 1 min 40 s left",
         "followed  by nas:17",

@@ -23,8 +23,8 @@ _SPEED_WINDOW_S = 30.0
 _LINE_EVERY_S = 10.0
 
 
-def make_display(console: Console) -> _Bar | _Lines:
-    """Return a display, to be entered while the run goes on."""
+def make_progress(console: Console) -> _Bar | _Lines:
+    """Return what shows the progress, to be entered while the run goes on."""
     return _Bar(console) if console.is_terminal else _Lines(console)
 
 
