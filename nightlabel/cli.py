@@ -336,7 +336,8 @@ def report(
     """
     settings = _settings(database_url=db)
     from nightlabel.output import Output
-    from nightlabel.report import find_runs, show_run, show_runs
+    from nightlabel.report import show_run, show_runs
+    from report.run.selection import find_runs
 
     database = _existing_database(settings)
     runs = find_runs(database, run_ids or [], since)
@@ -380,7 +381,7 @@ def compare(
     settings = _settings(precision=precision, include=include, exclude=exclude, no_skip=no_skip or None)
     from common.whole_file import check_writable
     from nightlabel.output import Output
-    from report.comparison_terminal import print_comparison
+    from report.comparison.terminal import print_comparison
     from runner.compare import compare as measure
     from runner.truth import Truth
     from worker.measure import Assignment
@@ -399,7 +400,8 @@ def compare(
         assignment=assignment,
     )
     if html:
-        from report.page import comparison_page, write_page
+        from report.comparison.page import comparison_page
+        from report.page import write_page
 
         write_page(comparison_page(compared), html)
     output = Output(console=Screen(), html=html, as_json=as_json)
@@ -656,14 +658,14 @@ def _follow(
 
 
 def _finish(database: Database, run: Run) -> None:
-    from report.night import night_figures
-    from report.terminal import print_report
+    from report.run.figures import run_figures
+    from report.run.terminal import print_report
     from storage.runs import get_run
 
-    night = night_figures(database, get_run(database, run.id) or run)
-    print_report(night, Screen())
+    figures = run_figures(database, get_run(database, run.id) or run)
+    print_report(figures, Screen())
     say()
-    if night.progress.failed:
+    if figures.progress.failed:
         say(_list_failures(database, run))
     say(f"The labels are in {database.shown}: tables `results` and `labels`.")
 
