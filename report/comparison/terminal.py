@@ -66,7 +66,7 @@ def _what_they_are(comparison: Comparison) -> Table:
 
 
 def _how_fast(comparison: Comparison) -> Table:
-    table = plain_table("model", "mean ms", "p50 ms", "p99 ms", "images/s", "load s", "peak MB", "CPU")
+    table = plain_table("model", "mean ms", "p50 ms", "p99 ms", "images/s", "load s", "peak MB", "CPU share")
     for one in comparison.candidates:
         table.add_row(
             _name(one),
@@ -82,7 +82,7 @@ def _how_fast(comparison: Comparison) -> Table:
 
 
 def _soak(comparison: Comparison) -> Table:
-    table = plain_table("soak test", "requests", "errors", "stalls", "p50 ms", "p99 ms", "CPU")
+    table = plain_table("soak test", "requests", "errors", "stalls", "p50 ms", "p99 ms", "CPU share")
     for name, soak in _soaked(comparison):
         table.add_row(
             name,
@@ -97,7 +97,7 @@ def _soak(comparison: Comparison) -> Table:
 
 
 def _memory(comparison: Comparison) -> Table:
-    table = plain_table("memory growth", "over", "MB/h", "95 % confidence", "verdict")
+    table = plain_table("memory growth", "over", "MB/h", "95 % CI", "verdict")
     for name, soak in _soaked(comparison):
         rise = soak.rss_slope if soak.verdict != "too short" else None
         table.add_row(

@@ -203,7 +203,7 @@ def _about_workers(figures: RunFigures) -> Iterator[Finding]:
             kind="restarts",
             sentence=f"{counted(restarts, 'worker process')} replaced, and chunks retried"
             f" {counted(figures.progress.extra_starts, 'time')}.",
-            advice="The workers' log says why. Nothing is lost; a replacement every 2,000 chunks is planned.",
+            advice="The workers' log says why. Nothing is lost; one replacement every 2,000 chunks is normal.",
         )
 
 

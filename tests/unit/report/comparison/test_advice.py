@@ -72,8 +72,8 @@ def test_without_truth_the_published_accuracy_counts_less_what_a_precision_chang
     )
     assert recommendation([plain, int8, other], PUBLISHED | {"resnet18": 0.71}) == (
         "Choose mobilenet_v2, fp32: it is expected to be right about 72 % of the time on ImageNet (published accuracy,"
-        " less the share of labels that its precision changes), no other is more accurate by over a percentage point, and"
-        " of the 2 that are as accurate it is the fastest, with 30.0 images per second."
+        " less the share of labels that its precision changes), no other is more accurate by over a percentage point,"
+        " and of the 2 that are as accurate it is the fastest, with 30.0 images per second."
     )
 
 
