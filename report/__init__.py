@@ -1,1 +1,4 @@
-"""What the night was like: figures from the tables alone, for a terminal and for machines."""
+"""What runs were like (`report.run`), and how models compare (`report.comparison`): for people, pages and programs.
+
+What both need stands here: words, tables, robust statistics, and the base of charts and pages.
+"""

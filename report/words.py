@@ -29,8 +29,10 @@ def signed(value: float) -> str:
 
 
 def counted(number: int, what: str) -> str:
-    """Return `1 stall`, `2,345 stalls`: of a word whose plural has an s or es."""
+    """Return `1 stall`, `2,345 stalls`, `3 retries`: of a word whose plural has an s, es or ies."""
     plural = f"{what}es" if what.endswith(("s", "x", "ch")) else f"{what}s"
+    if what.endswith("ry"):
+        plural = f"{what[:-1]}ies"
     return f"{number:,} {what if number == 1 else plural}"
 
 

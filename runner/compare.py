@@ -22,15 +22,15 @@ from models.catalogue import find_entry
 from models.engines import INT8, choose_engine
 from models.resolve import resolve
 from models.weights import find_weights
-from report.advice import recommendation
-from report.comparison import (
+from report.comparison.advice import recommendation
+from report.comparison.figures import (
     Candidate,
     Comparison,
     NotMeasured,
     accuracy,
     disagreements,
-    long_time,
     right_among,
+    soak_figures,
 )
 from report.words import duration
 from runner.run import SAMPLE_S, quantise_on
@@ -272,7 +272,7 @@ def _candidate(
         peak_rss_mb=measured.peak_rss_mb,
         cpu_share=measured.cpu_share,
         errors=measured.errors,
-        long_time=long_time(measured.samples, assignment),
+        soak=soak_figures(measured.samples, assignment),
         labels=tuple(one[0][0] if one else None for one in measured.labels),
         right=right,
         pid=measured.pid,

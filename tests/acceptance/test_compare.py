@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from common.settings import Settings
-    from report.comparison import Comparison
+    from report.comparison.figures import Comparison
     from tests.command import Nightlabel
 
 #: So little that a model is measured in a moment.
@@ -112,7 +112,7 @@ def test_a_model_is_measured_with_its_own_weights_and_random_ones_have_no_accura
     assert 46 < trained.file_mb < 48
     assert compared.comparison.recommendation.startswith("Choose resnet18, fp32: it is right on ")
     assert compared.comparison.recommendation.endswith(
-        f" % of the {PHOTOS + 1} images with truth, and no other has trained weights."
+        f" % of the {PHOTOS + 1} images with ground truth, and no other has trained weights."
     )
 
 
@@ -139,9 +139,9 @@ def test_a_damaged_photo_is_no_fault_of_a_model(compared: Compared) -> None:
     for one in compared.comparison.candidates:
         assert one.errors == 1
         assert one.labels.count(None) == 1
-        assert one.long_time
-        assert one.long_time.errors == 0
-        assert 1 < one.long_time.requests <= 5
+        assert one.soak
+        assert one.soak.errors == 0
+        assert 1 < one.soak.requests <= 5
     assert f"1 of the {PHOTOS + 1} images could not be labelled, which counts as wrong." in compared.comparison.remarks
 
 
@@ -164,7 +164,7 @@ def test_an_interrupted_command_shows_what_is_complete(nightlabel: Nightlabel, t
     assert errors == "Interrupted: this is what was measured by then.\nThe comparison is in models.html.\n"
     assert (nightlabel.folder / "models.html").read_text().startswith("<!doctype html>")
     document = json.loads(output)
-    schema = json.loads(resources.files("report").joinpath("comparison.schema.json").read_text())
+    schema = json.loads(resources.files("report.comparison").joinpath("comparison.schema.json").read_text())
     assert list(jsonschema.Draft202012Validator(schema).iter_errors(document)) == []
     assert document["complete"] is False
     (model,) = document["models"]
@@ -238,7 +238,7 @@ def test_every_precision_of_the_machine_has_a_row(settings: Settings, photos: Pa
 def test_a_process_that_fails_says_why(settings: Settings, three: Path) -> None:
     (three / "damaged.jpg").write_bytes(b"\xff\xd8\xff no more")
     with pytest.raises(
-        ArchiveError, match=r"^Nothing could be measured. resnet18, fp32 is not measured: None of the 1 im"
+        ArchiveError, match=r"^Nothing could be measured. resnet18, fp32 was not measured: None of the 1 im"
     ):
         compare(settings, [str(three / "damaged.jpg")], ["resnet18"], print, assignment=SHORT)
     other = settings.model_copy(update={"model": "resnet19"})

@@ -15,8 +15,8 @@ from common import errors
 from common.errors import INTERRUPTED_EXIT_STATUS, TRY_AGAIN_EXIT_STATUS, NightlabelError
 from common.settings import Settings
 from nightlabel.cli import app
-from report.machine import as_json
-from report.night import night_figures
+from report.run.figures import run_figures
+from report.run.json_report import as_json
 from storage.claims import claim
 from storage.identity import identity_of
 from storage.manifest import add_images, take_waiting
@@ -157,4 +157,4 @@ def test_the_keys_of_the_report_for_machines_are_documented(night: Database) -> 
         re.findall(r"^\| `(\w+)` \|", COMMANDS[COMMANDS.index("## The report for machines") :], re.MULTILINE)
     )
 
-    assert documented == set(as_json(night_figures(night, run)))
+    assert documented == set(as_json(run_figures(night, run)))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from report.page import comparison_page, write_page
+from report.comparison.page import comparison_page
+from report.page import write_page
 from runner.compare import compare
 from runner.truth import Truth
 from storage.database import Database

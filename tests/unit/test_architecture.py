@@ -55,7 +55,7 @@ def test_what_needs_no_pixels_imports_no_engine(module: str) -> None:
 
 
 def test_the_report_imports_neither_engine_nor_what_only_its_page_needs() -> None:
-    assert imported_with("report.terminal") & {*(ENGINES - {"numpy"}), "PIL", "plotly", "jinja2", "scipy"} == set()
+    assert imported_with("report.run.terminal") & {*(ENGINES - {"numpy"}), "PIL", "plotly", "jinja2", "scipy"} == set()
 
 
 def test_a_worker_checks_the_schema_without_the_migrations_library() -> None:

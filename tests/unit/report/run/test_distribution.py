@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from report.distribution import Distribution
+from report.run.distribution import Distribution
 
 MS = np.random.default_rng(5).lognormal(3, 1.5, 30_000)
 PARTS = np.arange(len(MS)) * 4 // len(MS)

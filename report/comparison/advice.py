@@ -10,9 +10,9 @@ from report.words import percent, signed
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from report.comparison import Candidate
+    from report.comparison.figures import Candidate
 
-#: A model that is right less often by more than this is not recommended for being faster: a point of 100.
+#: A model that is right less often by more than this is not recommended for being faster: a percentage point.
 WORSE_BY = 0.01
 #: Standard errors that a difference keeps within by chance, in 95 of 100 cases.
 _ERRORS_BY_CHANCE = 1.96
@@ -23,8 +23,8 @@ _ROUNDING = 1e-9
 def recommendation(candidates: Sequence[Candidate], published: Mapping[str, float | None]) -> str:
     """Say in one sentence which candidate to choose, and why; and in one more of each which is no choice, and why not.
 
-    The fastest is chosen of those that no other one outdoes: is right more often by over `WORSE_BY`, and by more than
-    chance explains.
+    The fastest is chosen of those that no other one outperforms: is right more often by over `WORSE_BY`, and by more
+    than chance explains.
 
     Args:
         candidates: all that were measured.
@@ -34,14 +34,14 @@ def recommendation(candidates: Sequence[Candidate], published: Mapping[str, floa
     trained = [one for one in candidates if not one.is_random]
     fit = [one for one in trained if not one.has_failed and not one.leaks]
     if not trained:
-        return "None can be recommended: none has trained weights. `nightlabel models` says where to put them."
+        return "No model can be recommended: none has trained weights. `nightlabel models` says where to put them."
     if not fit:
-        return f"None can be recommended: {_why_none(trained, candidates)} in the long time."
+        return f"No model can be recommended: {_why_none(trained, candidates)} in the soak test."
     return " ".join([_choice(fit, candidates, published), *(_why_not(one) for one in trained if one not in fit)])
 
 
 def _why_none(trained: Sequence[Candidate], candidates: Sequence[Candidate]) -> str:
-    who = "each" if len(trained) == len(candidates) else "each that has trained weights"
+    who = "each" if len(trained) == len(candidates) else "each one with trained weights"
     if len(candidates) == 1:
         who = "the only one that was measured"
     if all(one.has_failed for one in trained):
@@ -50,14 +50,13 @@ def _why_none(trained: Sequence[Candidate], candidates: Sequence[Candidate]) -> 
 
 
 def _why_not(one: Candidate) -> str:
-    long = one.long_time
-    assert long
+    assert one.soak
     if one.has_failed:
-        return (
-            f"{one.name} is not recommended: it failed {long.errors:,} of {long.requests:,} requests in the long time."
-        )
-    assert long.rss_slope
-    return f"{one.name} is not recommended: its memory grew by {signed(long.rss_slope.per_hour)} MB an hour."
+        why = f"it failed {one.soak.errors:,} of {one.soak.requests:,} requests in the soak test"
+    else:
+        assert one.soak.rss_slope
+        why = f"its memory grew by {signed(one.soak.rss_slope.per_hour)} MB/h in the soak test"
+    return f"{one.name} is not recommended: {why}."
 
 
 def _choice(fit: Sequence[Candidate], candidates: Sequence[Candidate], published: Mapping[str, float | None]) -> str:
@@ -69,17 +68,17 @@ def _choice(fit: Sequence[Candidate], candidates: Sequence[Candidate], published
     if not known:
         return _choice_by_speed(fit, candidates)
     # Not held against the best alone: what chance explains between two and two, it may not between the first and third.
-    equal = [one for one in known if not any(_outdoes(other, one, shares) for other in known)]
+    equal = [one for one in known if not any(_outperforms(other, one, shares) for other in known)]
     chosen = max(equal, key=_speed)
     how_right = _how_right(chosen, candidates, shares[chosen.name])
     if len(known) == 1:
         return f"Choose {chosen.name}: it is {how_right}, and {_why_only(fit, candidates)}."
     unknown = ", ".join(one.name for one in fit if one.name not in shares)
-    left_out = f" Left out, having no published accuracy: {unknown}." if unknown else ""
+    left_out = f" Not considered, having no published accuracy: {unknown}." if unknown else ""
     return f"Choose {chosen.name}: it is {how_right}, {_against_others(chosen, equal, has_truth=has_truth)}.{left_out}"
 
 
-def _outdoes(one: Candidate, other: Candidate, shares: Mapping[str, float]) -> bool:
+def _outperforms(one: Candidate, other: Candidate, shares: Mapping[str, float]) -> bool:
     """Tell whether one is right more often than the other: by over `WORSE_BY`, and beyond chance."""
     return shares[one.name] - shares[other.name] > max(WORSE_BY, _by_chance(one, other)) + _ROUNDING
 
@@ -88,12 +87,12 @@ def _choice_by_speed(fit: Sequence[Candidate], candidates: Sequence[Candidate]) 
     chosen = max(fit, key=_speed)
     if len(fit) == 1:
         return (
-            f"Choose {chosen.name}: {_why_only(fit, candidates)}. How often it is right is not known: there is no"
-            " truth, and no published accuracy."
+            f"Choose {chosen.name}: {_why_only(fit, candidates)}. Its accuracy is not known: there is no ground truth,"
+            " and no published accuracy."
         )
     return (
-        f"Choose {chosen.name}: it is the fastest, with {_speed(chosen):.1f} images a second. That is by speed alone:"
-        " there is no truth, and none has a published accuracy."
+        f"Choose {chosen.name}: it is the fastest, with {_speed(chosen):.1f} images per second. That is by speed"
+        " alone: there is no ground truth, and none has a published accuracy."
     )
 
 
@@ -104,9 +103,9 @@ def _speed(one: Candidate) -> float:
 def _how_right(chosen: Candidate, candidates: Sequence[Candidate], share: float) -> str:
     if chosen.top1 is not None:
         with_truth = sum(one is not None for one in chosen.right)
-        return f"right on {percent(share)} of the {with_truth:,} images with truth"
+        return f"right on {percent(share)} of the {with_truth:,} images with ground truth"
     less = (
-        "published accuracy, less what its precision changes here"
+        "published accuracy, less the share of labels that its precision changes"
         if _in_fp32(chosen, candidates)
         else "published accuracy; what its precision changes was not measured"
     )
@@ -114,12 +113,12 @@ def _how_right(chosen: Candidate, candidates: Sequence[Candidate], share: float)
 
 
 def _against_others(chosen: Candidate, equal: Sequence[Candidate], *, has_truth: bool) -> str:
-    by = "by over a point and beyond chance" if has_truth else "by over a point"
+    by = "by over a percentage point and beyond chance" if has_truth else "by over a percentage point"
     if len(equal) == 1:
-        return f"and each of the others is outdone {by}"
+        return f"and each of the others is outperformed {by}"
     return (
-        f"no other is right more often {by}, and of the {len(equal)} that are as right it is the fastest, with"
-        f" {_speed(chosen):.1f} images a second"
+        f"no other is more accurate {by}, and of the {len(equal)} that are as accurate it is the fastest, with"
+        f" {_speed(chosen):.1f} images per second"
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from report.disagreement import example_in_words
 from report.table import plain_table
 from report.words import duration, percent, signed
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-    from report.comparison import Candidate, Comparison, LongTime
+    from report.comparison.figures import Candidate, Comparison, Soak
 
 _RANDOM = "RANDOM"
 _PAIRS_SHOWN = 6
@@ -27,7 +28,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
 
 
 def _blocks(comparison: Comparison) -> Iterator[RenderableType]:
-    yield Text(f"On {comparison.images:,} images, one thread, each model alone in a fresh process:")
+    yield Text(f"Measured on {comparison.images:,} images, one thread, each model alone in a fresh process:")
     for table in tables(comparison):
         yield Text()
         yield table
@@ -43,15 +44,15 @@ def tables(comparison: Comparison) -> Iterator[Table]:
     """Yield the tables for which there are figures: names and examples may be folded, figures not."""
     yield _what_they_are(comparison)
     yield _how_fast(comparison)
-    if any(candidate.long_time for candidate in comparison.candidates):
-        yield _long_time(comparison)
+    if any(candidate.soak for candidate in comparison.candidates):
+        yield _soak(comparison)
         yield _memory(comparison)
     if comparison.disagreements:
         yield _disagreements(comparison)
 
 
 def _what_they_are(comparison: Comparison) -> Table:
-    table = plain_table("model", "M parameters", "file MB", "pixels", "top-1", "top-3")
+    table = plain_table("model", "M parameters", "file MB", "input px", "top-1", "top-3")
     for one in comparison.candidates:
         table.add_row(
             _name(one),
@@ -65,7 +66,7 @@ def _what_they_are(comparison: Comparison) -> Table:
 
 
 def _how_fast(comparison: Comparison) -> Table:
-    table = plain_table("model", "ms", "p50", "p99", "images/s", "load s", "peak MB", "CPU")
+    table = plain_table("model", "mean ms", "p50 ms", "p99 ms", "images/s", "load s", "peak MB", "CPU share")
     for one in comparison.candidates:
         table.add_row(
             _name(one),
@@ -80,46 +81,46 @@ def _how_fast(comparison: Comparison) -> Table:
     return table
 
 
-def _long_time(comparison: Comparison) -> Table:
-    table = plain_table("over a long time", "requests", "errors", "stalls", "ms, p50", "p99", "CPU")
-    for name, long in _long_times(comparison):
+def _soak(comparison: Comparison) -> Table:
+    table = plain_table("soak test", "requests", "errors", "stalls", "p50 ms", "p99 ms", "CPU share")
+    for name, soak in _soaked(comparison):
         table.add_row(
             name,
-            f"{long.requests:,}",
-            f"{long.errors:,}",
-            f"{long.stalls:,}",
-            f"{long.p50_ms:.1f}",
-            f"{long.p99_ms:.1f}",
-            percent(long.cpu_share),
+            f"{soak.requests:,}",
+            f"{soak.errors:,}",
+            f"{soak.stalls:,}",
+            f"{soak.p50_ms:.1f}",
+            f"{soak.p99_ms:.1f}",
+            percent(soak.cpu_share),
         )
     return table
 
 
 def _memory(comparison: Comparison) -> Table:
-    table = plain_table("its memory", "over", "MB/h", "95 % interval", "verdict")
-    for name, long in _long_times(comparison):
-        rise = long.rss_slope if long.verdict != "too short" else None
+    table = plain_table("memory growth", "over", "MB/h", "95 % CI", "verdict")
+    for name, soak in _soaked(comparison):
+        rise = soak.rss_slope if soak.verdict != "too short" else None
         table.add_row(
             name,
-            duration(long.seconds),
+            duration(soak.seconds),
             signed(rise.per_hour) if rise else "–",
             f"{signed(rise.low)} to {signed(rise.high)}" if rise else "–",
-            long.verdict,
+            soak.verdict,
         )
     return table
 
 
-def _long_times(comparison: Comparison) -> Iterator[tuple[str, LongTime]]:
+def _soaked(comparison: Comparison) -> Iterator[tuple[str, Soak]]:
     for one in comparison.candidates:
-        if one.long_time:
-            yield _name(one), one.long_time
+        if one.soak:
+            yield _name(one), one.soak
 
 
 def _disagreements(comparison: Comparison) -> Table:
-    table = plain_table("they differ", "images", "share")
-    table.add_column("for example", overflow="fold")
+    table = plain_table("disagreement", "images", "share")
+    table.add_column("example", overflow="fold")
     for pair in sorted(comparison.disagreements, key=lambda pair: -pair.different)[:_PAIRS_SHOWN]:
-        example = "{}: {}, or {}".format(*pair.examples[0]) if pair.examples else ""
+        example = example_in_words(pair.examples[0]) if pair.examples else ""
         names, images = f"{pair.first} | {pair.second}", f"{pair.different:,} of {pair.images:,}"
         table.add_row(names, images, percent(pair.share), Text(example))
     return table

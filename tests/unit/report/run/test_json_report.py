@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from report.machine import as_json
-from report.night import night_figures
+from report.run.figures import run_figures
+from report.run.json_report import as_json
 from storage.runs import get_run, mark_scanned
 from tests.unit.report.planted import plant
 from tests.unit.storage.nights import MODEL, begin_run
@@ -34,8 +34,8 @@ KEYS = {
 @pytest.fixture
 def report(file: Database) -> dict[str, Any]:
     """The report on a planted night, as another program reads it."""
-    night = night_figures(file, plant(file))
-    parsed: dict[str, Any] = json.loads(json.dumps(as_json(night)))
+    figures = run_figures(file, plant(file))
+    parsed: dict[str, Any] = json.loads(json.dumps(as_json(figures)))
     return parsed
 
 
@@ -69,17 +69,17 @@ def test_a_finished_run_ended_with_its_last_chunk(file: Database) -> None:
     mark_scanned(file, run.id, skipped=3, ignored=4)
     finished = get_run(file, run.id)
     assert finished
-    report = as_json(night_figures(file, finished))
+    report = as_json(run_figures(file, finished))
     assert (report["run"]["state"], report["run"]["finished_at"]) == ("finished", "2025-01-01T22:13:23+00:00")
     assert (report["images"]["already_labelled"], report["images"]["not_images"]) == (3, 4)
 
 
 def test_random_weights_are_said_to_be_random(file: Database) -> None:
-    night = night_figures(file, begin_run(file, replace(MODEL, weights="random")))
-    assert as_json(night)["run"]["model"]["random_weights"] is True
+    figures = run_figures(file, begin_run(file, replace(MODEL, weights="random")))
+    assert as_json(figures)["run"]["model"]["random_weights"] is True
 
 
 def test_a_night_that_has_not_begun_is_a_report_too(file: Database) -> None:
-    report = as_json(night_figures(file, begin_run(file)))
+    report = as_json(run_figures(file, begin_run(file)))
     assert (report["throughput"]["images_per_second"], report["failures"], report["stages_ms"]) == (None, [], {})
     json.dumps(report)

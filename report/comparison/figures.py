@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from report.machine import disagreement_as_json
+from report.disagreement import disagreement_as_json
+from report.memory import leak_verdict
 from report.robust import Slope, slope
-from report.stability import leak_verdict
 from storage.records import Disagreement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from report.stability import Verdict
+    from report.memory import Verdict
     from storage.records import JsonObject
     from worker.measure import Assignment, Sample
 
@@ -24,8 +24,8 @@ EXAMPLES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class LongTime:
-    """One request an interval, for a long time."""
+class Soak:
+    """A soak test: one request per interval, for a long time."""
 
     seconds: float
     requests: int
@@ -61,7 +61,7 @@ class Candidate:
     peak_rss_mb: float
     cpu_share: float
     errors: int
-    long_time: LongTime | None
+    soak: Soak | None
     labels: tuple[str | None, ...] = field(repr=False)  #: the best one, an image each; None: it failed
     right: tuple[bool | None, ...] = field(repr=False)  #: whether it is the true one, an image each; None: not known
     pid: int  #: of the process that measured it
@@ -72,20 +72,19 @@ class Candidate:
 
     @property
     def has_failed(self) -> bool:
-        """Tell whether requests of the long time failed, of images that it could label before."""
-        return self.long_time is not None and self.long_time.errors > 0
+        """Tell whether requests of the soak test failed, of images that it could label before."""
+        return self.soak is not None and self.soak.errors > 0
 
     @property
     def leaks(self) -> bool:
-        return self.long_time is not None and self.long_time.verdict == "leak"
+        return self.soak is not None and self.soak.verdict == "leak"
 
     def as_json(self) -> JsonObject:
-        kept_back = ("labels", "right", "pid", "is_random")
-        fields = {name: value for name, value in asdict(self).items() if name not in kept_back}
-        long = self.long_time
+        left_out = ("labels", "right", "pid", "is_random", "soak")
+        fields = {name: value for name, value in asdict(self).items() if name not in left_out}
         return fields | {
             "random_weights": self.is_random,
-            "long_time": asdict(long) | {"verdict": long.verdict} if long else None,
+            "long_time": asdict(self.soak) | {"verdict": self.soak.verdict} if self.soak else None,
         }
 
 
@@ -97,7 +96,7 @@ class NotMeasured(NamedTuple):
 
     def __str__(self) -> str:
         """Return the same as a sentence."""
-        return f"{self.name} is not measured: {self.reason}{'' if self.reason.endswith(('.', '?')) else '.'}"
+        return f"{self.name} was not measured: {self.reason}{'' if self.reason.endswith(('.', '?')) else '.'}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +115,7 @@ class Comparison:
         """Return what a reader must know of the figures, a sentence each."""
         remarks = []
         if not self.is_complete:
-            remarks.append("This is not all: it was interrupted before everything was measured.")
+            remarks.append("This is incomplete: it was interrupted before everything was measured.")
         remarks += [str(one) for one in self.not_measured]
         errors = max((one.errors for one in self.candidates), default=0)
         if errors:
@@ -155,15 +154,15 @@ def accuracy(right: Sequence[bool | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def long_time(samples: Sequence[Sample], assignment: Assignment) -> LongTime | None:
-    """Sum up the requests of the long time; None if there were none."""
+def soak_figures(samples: Sequence[Sample], assignment: Assignment) -> Soak | None:
+    """Sum up the requests of a soak test; None if there were none."""
     if not samples:
         return None
     ms = [sample.ms for sample in samples]
     p50, p99 = np.percentile(ms, (50, 99))
     seconds = samples[-1].at_s - samples[0].at_s
     too_long = sum(sample.ms > assignment.interval_s * 1000 for sample in samples)
-    return LongTime(
+    return Soak(
         seconds=seconds,
         requests=len(samples),
         errors=sum(not sample.ok for sample in samples),
