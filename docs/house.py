@@ -78,12 +78,9 @@ def picture() -> str:
         cells = (counts[importer, imported] or "·" for imported in order[1:])
         lines.append(f"{importer:<{width}}  {' '.join(f'{cell:>7}' for cell in cells)}")
     files = sum(1 for module in graph.modules if "." in module)
-    lines += [
-        "```",
-        "",
-        f"{files} files, {sum(counts.values())} imports between rooms, {up} of them upwards, {len(circles(graph))} circles.",
-    ]
-    return "\n".join(lines)
+    between = sum(counts.values())
+    told = f"{files} files, {between} imports between rooms, {up} of them upwards, {len(circles(graph))} circles."
+    return "\n".join([*lines, "```", "", told])
 
 
 def main() -> None:

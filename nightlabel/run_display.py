@@ -69,12 +69,12 @@ class TerminalDisplay:
     def _show_report(self, end: RunEnd) -> None:
         from contextlib import closing
 
-        from report.night import night_figures
-        from report.terminal import print_report
+        from report.run.figures import run_figures
+        from report.run.terminal import print_report
         from storage.database import Database
 
         with closing(Database(self._settings.database_url)) as database:
-            print_report(night_figures(database, end.run), Screen())
+            print_report(run_figures(database, end.run), Screen())
             say()
             if end.progress.failed:
                 query = f"select path, error_kind, error from results where run_id = {end.run.id} and status = 'failed'"  # noqa: S608 - shown, not run

@@ -8,7 +8,6 @@ import sys
 import sysconfig
 import venv
 import zipfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +16,8 @@ from common.settings import ENV_PREFIX
 from tests.conftest import ROOT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from common.settings import Settings
 
 
