@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 import typer
 
 from common.errors import INTERRUPTED_EXIT_STATUS, ArchiveError, DatabaseError, NightlabelError, UsageError
+from models.engines import check_names, engine_names, precision_names
 from nightlabel.screen import OutputError, Screen, prepare_streams, say
 
 if TYPE_CHECKING:
@@ -52,11 +53,11 @@ Model = Annotated[
 ]
 Precision = Annotated[
     str | None,
-    typer.Option(metavar="auto|fp32|bf16|int8", help="auto: bf16 where the CPU has it. [NIGHTLABEL_PRECISION]"),
+    typer.Option(metavar="|".join(precision_names()), help="auto: bf16 where the CPU has it. [NIGHTLABEL_PRECISION]"),
 ]
 EngineOption = Annotated[
     str | None,
-    typer.Option("--engine", metavar="auto|openvino|torch", help="auto: OpenVINO on CPUs. [NIGHTLABEL_ENGINE]"),
+    typer.Option("--engine", metavar="|".join(engine_names()), help="auto: OpenVINO on CPUs. [NIGHTLABEL_ENGINE]"),
 ]
 Weights = Annotated[
     str | None,
@@ -527,7 +528,7 @@ def prepare_model(
     from models.resolve import resolve
 
     if int8:
-        from runner.run import quantise_on
+        from runner.calibration import quantise_on
 
         settings = _settings(model=name, weights=weights, engine="openvino", precision="int8")
         quantised = quantise_on(settings, int8, anew=True)
@@ -555,7 +556,9 @@ def upgrade_database(db: Db = None) -> None:
 def _settings(**given: Any) -> Settings:  # noqa: ANN401 - an option of any type
     from common.settings import load_settings
 
-    return load_settings(**given)
+    settings = load_settings(**given)
+    check_names(settings)
+    return settings
 
 
 def _database(settings: Settings) -> Database:
@@ -586,7 +589,7 @@ def _open_run(settings: Settings, paths: list[str], database: Database) -> tuple
 def _quantise_if_int8(settings: Settings, paths: list[str]) -> None:
     """Make the int8 model that is asked for, unless there is one, and say how good it is."""
     if settings.precision == "int8":
-        from runner.run import quantise_on
+        from runner.calibration import quantise_on
 
         say(f"{settings.model}: {quantise_on(settings, paths)}.", err=True)
 

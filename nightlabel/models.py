@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from models.catalogue import FAMILIAR, load_catalogue
-from models.prepare import prepared_precisions
-from models.weights import find_weights, sha256_of, what_to_do
+from models.prepared import prepared_precisions
+from models.weights import find_weights, how_to_get_weights, sha256_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,7 +37,9 @@ def print_models(settings: Settings, console: Console, *, every: bool) -> None:
     console.print(table, highlight=False)
     missing = next((entry for entry in entries if find_weights(entry, settings) is None), None)
     if missing:
-        console.print(f"\nTo get weights, as for {missing.name}: {what_to_do(missing, settings)}", highlight=False)
+        console.print(
+            f"\nTo get weights, as for {missing.name}: {how_to_get_weights(missing, settings)}", highlight=False
+        )
     if not every:
         console.print(f"\n{len(catalogue) - len(entries)} more: nightlabel models --all", highlight=False)
 

@@ -19,7 +19,7 @@ from archive.walk import ScanCounts
 from common.errors import ArchiveError, ModelError
 from host.machine import available_cpus, worker_count
 from host.private_folder import private_folder
-from models.engines import load_engine
+from models.engines import all_precisions, load_engine
 from models.resolve import resolve
 from pictures.decoding import decode
 from producer.enqueue import write_manifest
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from common.settings import Settings
-    from models.resolve import ReadyModel
+    from models.ready import ReadyModel
     from storage.records import JsonObject, Progress, Run
 
 #: Together they keep a bench to about a minute, starts and stops of workers included.
@@ -54,7 +54,6 @@ SAMPLE_IMAGES = 8000
 _VIEWS = 64
 #: Fewer images than this in a run, and starting and ending weigh more than labelling.
 _LEAST_IMAGES = 64
-_PRECISIONS = ("fp32", "bf16", "int8")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +123,7 @@ def bench(settings: Settings, paths: Sequence[str], say: Callable[[str], None]) 
     views = _time_decoding(measured, source, roots, ready, settings)
     say(_decoding_lines(measured))
     say("\nInference, on one core")
-    for precision in _PRECISIONS:
+    for precision in all_precisions():
         measured.inference[precision] = _time_inference(precision, views, settings)
         say(f"  {precision:<10}{_speed_or_reason(measured.inference[precision])}")
     say(f"\nThe whole system with {ready.model}, on {ready.engine}")

@@ -6,16 +6,14 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from archive.scan import find_roots, sample, scan
-from archive.walk import ScanCounts
+from archive.scan import find_roots
 from broker.app import make_app
 from broker.private_redis import PrivateRedis
 from broker.queue import check_broker
 from common.errors import UsageError
 from host.machine import worker_count
 from host.private_folder import private_folder
-from models.quantise import MAX_CALIBRATION_IMAGES
-from models.resolve import quantise_for, resolve
+from models.resolve import resolve
 from producer.enqueue import write_manifest
 from runner.follower import Follower
 from runner.local_workers import LocalWorkers
@@ -29,13 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from common.settings import Settings
-    from models.quantise import Quantised
     from runner.display import Display
     from storage.database import Database
     from storage.records import Run
-
-#: Seconds that looking for images to calibrate or to compare on may take, on an archive of millions.
-SAMPLE_S = 20.0
 
 
 def open_scan_run(settings: Settings, paths: Sequence[str], database: Database) -> tuple[Run, bool]:
@@ -58,23 +52,6 @@ def open_scan_run(settings: Settings, paths: Sequence[str], database: Database) 
     if settings.no_skip:
         filters["no_skip"] = ["yes"]
     return open_run(database, ready.model, engine=ready.engine, roots=roots, filters=filters, labels=ready.categories)
-
-
-def quantise_on(settings: Settings, paths: Sequence[str], *, anew: bool = False) -> Quantised:
-    """Quantise the configured model on a sample of the images under these paths, unless it is quantised already.
-
-    Raises:
-        ArchiveError: a path is missing or unreadable.
-        ModelError: it disagrees with fp32 too often, or too few images can be read.
-
-    """
-    roots = find_roots(paths)
-
-    def draw() -> list[str]:
-        found = scan(roots, settings.include, settings.exclude, counts=ScanCounts(), no_skip=settings.no_skip)
-        return [ref.path for ref in sample(found, 2 * MAX_CALIBRATION_IMAGES, SAMPLE_S).refs]
-
-    return quantise_for(settings, draw, anew=anew)
 
 
 def scan_writer(database: Database, run: Run, settings: Settings) -> ManifestWriter:
