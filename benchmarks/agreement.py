@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import random
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,7 @@ def _best(paths: Sequence[str], settings: Settings) -> NDArray[np.int64]:
 def _by_int8(paths: Sequence[str], settings: Settings) -> list[tuple[list[int], NDArray[np.int64]]]:
     """Return, for each half that was measured, which photos those were and their best labels."""
     from models.resolve import quantise_for
+    from runner.calibration import read_views
 
     found = []
     for split in range(SPLITS):
@@ -89,7 +91,7 @@ def _by_int8(paths: Sequence[str], settings: Settings) -> list[tuple[list[int], 
         for turned in (order, order[::-1]):
             with tempfile.TemporaryDirectory(prefix="nightlabel-bench-") as folder:
                 own = settings.model_copy(update={"cache_dir": Path(folder), "int8_min_agreement": 0.0})
-                quantised = quantise_for(own, lambda: [paths[number] for number in turned])  # noqa: B023 - called at once
+                quantised = quantise_for(own, partial(read_views, [paths[number] for number in turned], own))
                 others = turned[quantised.calibrated_on :]
                 found.append((others, _best([paths[number] for number in others], own)))
     return found

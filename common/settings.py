@@ -6,7 +6,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote_from_bytes
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationError
@@ -15,6 +15,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from common.errors import UsageError
 from common.redis_url import RedisAddress
 from common.urls import check_url, is_url, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ENV_PREFIX = "NIGHTLABEL_"
 #: `--weights random`: an untrained model, for trying things out. Every report says so.
@@ -148,8 +151,9 @@ class Settings(BaseSettings):
     key_prefix: str = "nightlabel:"
 
     model: str = "resnet18"
-    engine: Literal["auto", "openvino", "torch"] = "auto"
-    precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
+    #: `auto`, or the name of one: `models.engines.check_names` knows which there are.
+    engine: str = "auto"
+    precision: str = "auto"
     #: An int8 model that gives a smaller share of images the same best label as fp32 is refused.
     int8_min_agreement: float = Field(0.95, ge=0, le=1)
     #: A file with a state_dict, or `random`.
@@ -244,12 +248,20 @@ def load_settings(**given: Any) -> Settings:  # noqa: ANN401 - an option of any 
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        problems = "; ".join(
-            f"{ENV_PREFIX}{'_'.join(str(part) for part in problem['loc'][:1]).upper()}"
-            f" = {_shown(problem['input'])}: {problem['msg'].removeprefix('Value error, ')}"
+        raise settings_error(
+            (
+                "_".join(str(part) for part in problem["loc"][:1]),
+                problem["input"],
+                problem["msg"].removeprefix("Value error, "),
+            )
             for problem in error.errors()
-        )
-        raise UsageError(f"A setting makes no sense. {problems}") from None
+        ) from None
+
+
+def settings_error(problems: Iterable[tuple[str, object, str]]) -> UsageError:
+    """Return the error on settings that make no sense: of each its name, its value, and why."""
+    sentences = (f"{ENV_PREFIX}{name.upper()} = {_shown(value)}: {why}" for name, value, why in problems)
+    return UsageError(f"A setting makes no sense. {'; '.join(sentences)}")
 
 
 def _shown(value: object) -> str:

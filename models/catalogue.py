@@ -1,7 +1,7 @@
 """Which models there are, and what torchvision says of each: kept in a file, so that nobody waits for torch.
 
 The catalogue is everything that torchvision's weights metadata gives: transforms, categories, file names. It is
-written once for each version of torchvision, by a process of its own (`models.prepare`).
+written once for each version of torchvision, by a process of its own (`models.write_catalogue`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from common.errors import ModelError
+from models.apart import run_apart
 from storage.records import Preprocessing
 
 if TYPE_CHECKING:
@@ -64,12 +65,10 @@ def load_catalogue(cache_dir: Path) -> Mapping[str, CatalogueEntry]:
     path = catalogue_path(cache_dir)
     document = _read(path)
     if document is None:
-        from models.prepare import run_apart  # only the first time on a machine
-
-        run_apart("catalogue", cache_dir)
+        run_apart("models.write_catalogue", cache_dir)  # only the first time on a machine
         document = _read(path)
     if document is None:
-        raise ModelError(f"The catalogue {path} cannot be read. NIGHTLABEL_CACHE_DIR names another place for it.")
+        raise ModelError(f"The catalogue {path} cannot be read. Set NIGHTLABEL_CACHE_DIR to another folder.")
     entries = (_entry(fields, document["categories"]) for fields in document["entries"])
     return {entry.name: entry for entry in entries}
 

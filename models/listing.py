@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from models.catalogue import FAMILIAR, load_catalogue
-from models.prepare import prepared_precisions
-from models.weights import find_weights, sha256_of, what_to_do
+from models.prepared import prepared_precisions
+from models.weights import find_weights, how_to_get_weights, sha256_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,5 +67,5 @@ def _listed(entry: CatalogueEntry, settings: Settings) -> ListedModel:
         input_px=entry.preprocessing.crop_size,
         prepared=tuple(prepared),
         weights=weights,
-        how_to_get_weights=what_to_do(entry, settings),
+        how_to_get_weights=how_to_get_weights(entry, settings),
     )

@@ -1,7 +1,7 @@
-"""Quantise a prepared model to int8, on images of the archive that it will label, and measure what that costs.
+"""Quantise a prepared model to int8, on pictures like those that it will label, and measure what that costs.
 
-NNCF (the extra `int8`) needs pictures like those to come, to learn in which ranges the network's values lie. The
-result is kept beside the prepared model, in a folder of its own:
+NNCF (the extra `int8`) learns from the pictures in which ranges the network's values lie. The result is kept beside
+the prepared model, in a folder of its own:
 
     model.xml, model.bin   the network with int8 weights and activations
     model.json             what it was made of, how well it agrees with fp32, and the sha256 of both files
@@ -15,11 +15,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from common.errors import ModelError
-from models.prepare import is_intact, locked, prepared_dir, run_apart, write_folder
-from storage.records import ChunkImage
+from models.cache import locked
+from models.precisions import FP32, INT8
+from models.prepared import is_intact, prepared_dir, write_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -68,62 +69,68 @@ def find_quantised(model: Model, cache_dir: Path) -> Quantised | None:
     return Quantised(folder=folder, calibration=recorded["sha256"]["model.bin"], **recorded["quality"])
 
 
-def quantise(
-    model: Model, cache_dir: Path, paths: Sequence[str], *, max_bytes: int, max_pixels: int, anew: bool = False
-) -> Quantised:
-    """Return the model quantised on these images, from the cache where it is there, unless `anew`.
+def can_quantise() -> bool:
+    """Tell whether NNCF is installed."""
+    return find_spec("nncf") is not None
 
-    The model must be prepared. Safe when two processes start at once.
+
+def quantise(
+    model: Model, cache_dir: Path, draw: Callable[[], Sequence[NDArray[np.uint8] | None]], *, anew: bool = False
+) -> Quantised:
+    """Return the model quantised on pictures, from the cache where it is there, unless `anew`.
+
+    The model must be prepared. Quantising imports NNCF and torch into this process. Safe when two processes start at
+    once: one quantises, the other waits for it.
+
+    Args:
+        model: in int8.
+        cache_dir: where it is kept.
+        draw: called if they are needed, returns pictures as the model sees them, uint8 `[H, W, 3]`; None for each that
+            could not be read. The first half is for calibration, the others measure how well it agrees.
+        anew: also where there is one already.
 
     Raises:
-        ModelError: NNCF is not installed, or too few of the images can be read.
+        ModelError: NNCF is not installed, or there are too few pictures, or the cache cannot be written to.
 
     """
     with locked(quantised_dir(model, cache_dir).with_suffix(".lock")):
         found = None if anew else find_quantised(model, cache_dir)
         if found:
             return found
-        if find_spec("nncf") is None:
+        if not can_quantise():
             raise ModelError("int8 needs NNCF: pip install 'nightlabel[int8]'; in a clone, '.[int8]'")
-        arguments = {"paths": list(paths), "max_bytes": max_bytes, "max_pixels": max_pixels}
-        run_apart("int8", cache_dir, model=asdict(model), **arguments)
+        write_quantised(model, cache_dir, draw())
         found = find_quantised(model, cache_dir)
     if found is None:
-        raise ModelError(f"Quantising {model.architecture} left nothing behind in {cache_dir}.")
+        raise ModelError(
+            f"{model.architecture} was quantised, but its folder {quantised_dir(model, cache_dir)} is gone or damaged."
+        )
     return found
 
 
-def write_quantised(model: Model, cache_dir: Path, paths: Sequence[str], max_bytes: int, max_pixels: int) -> None:
-    """Quantise in this process, which imports NNCF and torch; `quantise` runs it apart."""
+def write_quantised(model: Model, cache_dir: Path, drawn: Sequence[NDArray[np.uint8] | None]) -> None:
+    """Quantise and write the folder. Whoever calls it holds the lock.
+
+    Raises:
+        ModelError: there are too few pictures.
+
+    """
     import numpy as np
 
-    from models.engines.openvino import Quantisation, quantise_network
-
-    views = _views(model, paths, max_bytes, max_pixels)
+    views = [view for view in drawn if view is not None]
     if len(views) < MIN_IMAGES:
         raise ModelError(
-            f"int8 is calibrated on images of the archive, and only {len(views)} of {len(paths)} could be read; it"
+            f"int8 is calibrated on images of the archive, and only {len(views)} of {len(drawn)} could be read; it"
             f" takes {MIN_IMAGES}. Use --precision bf16 or fp32."
         )
     half = min(MAX_CALIBRATION_IMAGES, len(views) // 2)
     calibration, others = np.stack(views[:half]), np.stack(views[half : half + MAX_CALIBRATION_IMAGES])
     source = prepared_dir(model, cache_dir) / "model.xml"
-    expected = _probabilities(source, "fp32", calibration)
     with write_folder(quantised_dir(model, cache_dir)) as (scratch, record):
-        distances = {}
-        for how in Quantisation:
-            candidate = scratch / f"{how}.xml"
-            quantise_network(source, calibration, candidate, how)
-            distances[how] = _distance(expected, _probabilities(candidate, "int8", calibration))
-        closest = min(distances, key=lambda how: distances[how])
-        for how in Quantisation:
-            for suffix in (".xml", ".bin"):
-                written = scratch / f"{how}{suffix}"
-                written.rename(scratch / f"model{suffix}") if how is closest else written.unlink()
-        found = _probabilities(scratch / "model.xml", "int8", others).argmax(axis=1)
-        same = found == _probabilities(source, "fp32", others).argmax(axis=1)
         record["model"] = asdict(model)
-        record["quantisation"] = closest
+        record["quantisation"] = _write_closest(source, calibration, scratch)
+        found = _probabilities(scratch / "model.xml", INT8, others).argmax(axis=1)
+        same = found == _probabilities(source, FP32, others).argmax(axis=1)
         record["quality"] = {
             "calibrated_on": len(calibration),
             "measured_on": len(others),
@@ -131,19 +138,22 @@ def write_quantised(model: Model, cache_dir: Path, paths: Sequence[str], max_byt
         }
 
 
-def _views(model: Model, paths: Sequence[str], max_bytes: int, max_pixels: int) -> list[NDArray[np.uint8]]:
-    from archive.failures import ImageError
-    from archive.reading import Reader
-    from pictures.decoding import decode
+def _write_closest(source: Path, calibration: NDArray[np.uint8], folder: Path) -> str:
+    """Quantise in each way, and keep the one that is closest to fp32 as `model.xml`; return its name."""
+    from models.engines.openvino import Quantisation, quantise_network
 
-    views = []
-    for _, result in Reader(max_bytes).ahead([ChunkImage(0, path) for path in paths], ["/"]):
-        try:
-            file = result()
-            views.append(decode(file.data, model.preprocessing, max_pixels).pixels)
-        except ImageError:
-            continue  # it will get its outcome when it is labelled
-    return views
+    expected = _probabilities(source, FP32, calibration)
+    distances = {}
+    for how in Quantisation:
+        candidate = folder / f"{how}.xml"
+        quantise_network(source, calibration, candidate, how)
+        distances[how] = divergence(expected, _probabilities(candidate, INT8, calibration))
+    closest = min(distances, key=lambda how: distances[how])
+    for how in Quantisation:
+        for suffix in (".xml", ".bin"):
+            written = folder / f"{how}{suffix}"
+            written.rename(folder / f"model{suffix}") if how is closest else written.unlink()
+    return closest
 
 
 def _probabilities(path: Path, precision: str, views: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -156,7 +166,7 @@ def _probabilities(path: Path, precision: str, views: NDArray[np.uint8]) -> NDAr
     return np.concatenate([engine.classify(views[start : start + _BATCH]) for start in range(0, len(views), _BATCH)])
 
 
-def _distance(expected: NDArray[np.float32], found: NDArray[np.float32]) -> float:
+def divergence(expected: NDArray[np.float32], found: NDArray[np.float32]) -> float:
     """Return the mean Kullback-Leibler divergence of `found` from `expected`, in nats. Finer than counting labels."""
     import numpy as np
 

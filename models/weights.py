@@ -27,7 +27,7 @@ def find_weights(entry: CatalogueEntry, settings: Settings) -> Path | None:
     if settings.weights:
         path = Path(settings.weights).expanduser().resolve()
         if not path.is_file():
-            raise ModelError(f"There is no weights file {path}. Name a state_dict that fits {entry.name}.")
+            raise ModelError(f"There is no weights file {path}. It must be a state_dict of {entry.name}.")
         return path
     candidates = [torch_cache_dir() / entry.weights_file]
     if settings.weights_dir:
@@ -58,17 +58,17 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def what_to_do(entry: CatalogueEntry, settings: Settings) -> str:
-    """Say how to get the weights of a model that has none on this machine."""
+def how_to_get_weights(entry: CatalogueEntry, settings: Settings) -> str:
+    """Return sentences for users: what they can do where a model's weights are not on this machine."""
     here = (
         f"Put a state_dict at {settings.weights_dir / f'{entry.name}.pth'}"
         if settings.weights_dir
-        else f"Let NIGHTLABEL_WEIGHTS_DIR name a folder with {entry.name}.pth (a state_dict)"
+        else f"Set NIGHTLABEL_WEIGHTS_DIR to a folder with {entry.name}.pth (a state_dict)"
     )
     there = torch_cache_dir()
-    known = f"copy it to {there}" if not there.is_relative_to(NO_CACHE) else "name it here with --weights"
+    then = f"copy it to {there}" if not there.is_relative_to(NO_CACHE) else "name it here with --weights"
     return (
         f"{here}; or name a file with --weights FILE; or let torchvision download {entry.weights_file} on a"
-        f" machine with internet access, and {known}. To only try things out:"
+        f" machine with internet access, and {then}. Just to try things out:"
         f" --weights {RANDOM_WEIGHTS}"
     )

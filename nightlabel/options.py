@@ -36,9 +36,9 @@ class SettingOption:
 
 
 def _option(setting: str, kind: Any, *declarations: str, **details: Any) -> SettingOption:  # noqa: ANN401 - Typer's
-    default = False if kind is bool else None
-    annotation = Annotated[kind if kind is bool else kind | None, typer.Option(*declarations, **details)]
-    return SettingOption(setting=setting, annotation=annotation, default=default)
+    shape: Any = kind if kind is bool else kind | None
+    option = typer.Option(*declarations, **details)
+    return SettingOption(setting=setting, annotation=Annotated[shape, option], default=False if kind is bool else None)
 
 
 #: By the parameter's name, of which Typer makes the option's where no other is given.

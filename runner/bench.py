@@ -19,13 +19,14 @@ from archive.walk import ScanCounts
 from common.errors import ArchiveError, ModelError
 from host.machine import available_cpus, worker_count
 from host.private_folder import private_folder
-from models.engines import load_engine
+from models.engines import all_precisions, load_engine
 from models.resolve import resolve
 from pictures.decoding import decode
 from producer.enqueue import write_manifest
 from producer.manifest_writer import ManifestWriter
+from runner.calibration import quantise_on
 from runner.display import Silent
-from runner.run import OpenedRun, follow_run, quantise_on
+from runner.run import OpenedRun, follow_run
 from storage.database import Database
 from storage.figures import chunk_times, mean_stages, worker_samples
 from storage.records import ImageRef, shown
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from common.settings import Settings
-    from models.resolve import ReadyModel
+    from models.ready import ReadyModel
     from storage.records import JsonObject, Run
 
 #: Together they keep a bench to about a minute, starts and stops of workers included.
@@ -54,7 +55,6 @@ SAMPLE_IMAGES = 8000
 _VIEWS = 64
 #: Fewer images than this in a run, and starting and ending weigh more than labelling.
 _LEAST_IMAGES = 64
-_PRECISIONS = ("fp32", "bf16", "int8")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +144,7 @@ def bench(settings: Settings, paths: Sequence[str], display: BenchDisplay) -> Be
     source = _endless(refs)
     views = _time_decoding(measured, source, roots, ready, settings)
     display.decoding(measured)
-    for precision in _PRECISIONS:
+    for precision in all_precisions():
         measured.inference[precision] = _time_inference(precision, views, settings)
         display.inference(precision, measured.inference[precision])
     counts = _worker_counts(worker_count(settings) or available_cpus())

@@ -7,7 +7,6 @@ import math
 import os
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from importlib.util import find_spec
 from statistics import mean
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,9 @@ from common.child_process import ChildError, ask_module
 from common.errors import ArchiveError, ModelError, NightlabelError, UsageError
 from common.settings import ENV_PREFIX, RANDOM_WEIGHTS, as_environment
 from models.catalogue import find_entry
-from models.engines import INT8, choose_engine
+from models.engines import AUTO, choose_engine
+from models.precisions import FP32, INT8
+from models.quantise import can_quantise
 from models.resolve import resolve
 from models.weights import find_weights
 from report.comparison.advice import recommendation
@@ -33,7 +34,7 @@ from report.comparison.figures import (
     soak_figures,
 )
 from report.words import duration
-from runner.run import SAMPLE_S, quantise_on
+from runner.calibration import SAMPLE_S, quantise_on
 from storage.records import shown
 from worker.measure import Assignment, measured_from
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
     from common.settings import Settings
     from models.catalogue import CatalogueEntry
-    from models.resolve import ReadyModel
+    from models.ready import ReadyModel
     from runner.truth import Truth
     from worker.measure import Measured
 
@@ -55,7 +56,6 @@ IMAGES_WITH_TRUTH = 2000
 _LEAST_REQUESTS, MOST_REQUESTS = 2, 500_000
 #: What is measured where nothing else is asked for.
 USUAL = Assignment()
-_PRECISIONS = ("fp32", "bf16", INT8)
 
 
 @dataclass(kw_only=True)
@@ -229,20 +229,14 @@ def _with_weights(entry: CatalogueEntry, settings: Settings, say: Callable[[str]
 def _precisions(own: Settings, wanted: str) -> Iterator[str]:
     """Yield the precisions to measure: the one that is wanted, or all that this machine has."""
     if own.weights == RANDOM_WEIGHTS:
-        wanted = "fp32"
-    if wanted != "auto":
+        wanted = FP32
+    if wanted != AUTO:
         yield wanted
         return
-    from models.engines.openvino import cpu_has_bf16
-
     engine = choose_engine(own.engine)
-    for precision in _PRECISIONS:
-        has_it = {
-            "fp32": True,
-            "bf16": engine == "torch" or cpu_has_bf16(),
-            INT8: engine == "openvino" and find_spec("nncf") is not None,
-        }
-        if has_it[precision]:
+    for precision in engine.precisions:
+        can_be_made = precision not in engine.calibrated or can_quantise()
+        if can_be_made and engine.why_not(precision) is None:
             yield precision
 
 

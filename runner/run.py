@@ -7,21 +7,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from archive.scan import find_roots, sample, scan
-from archive.walk import ScanCounts
+from archive.scan import find_roots
 from broker.app import make_app
 from broker.private_redis import PrivateRedis
 from broker.queue import check_broker
 from common.errors import UsageError
 from host.machine import limits_in_words, machine, worker_count
 from host.private_folder import private_folder
-from models.quantise import MAX_CALIBRATION_IMAGES
-from models.resolve import quantise_for, resolve
+from models.resolve import resolve
 from producer.enqueue import write_manifest
 from producer.follower import Follower
 from producer.lease import Lease
 from producer.manifest_writer import ManifestWriter
 from producer.publish import Publisher
+from runner.calibration import quantise_on
 from runner.display import SILENT, RunEnd, RunStart
 from runner.local_workers import LocalWorkers
 from runner.supervisor import Supervisor
@@ -35,12 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from common.settings import Settings
-    from models.quantise import Quantised
     from runner.display import Display
     from storage.records import Run
-
-#: Seconds that looking for images to calibrate or to compare on may take, on an archive of millions.
-SAMPLE_S = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,23 +117,6 @@ def tell_start(display: Display, settings: Settings, run: Run, *, is_new: bool, 
     limits = limits_in_words(settings, offered) if workers else None
     start = RunStart(run=run, is_new=is_new, retried_run=retried_run, workers=workers, cpus=offered.cpus, limits=limits)
     display.begin(start)
-
-
-def quantise_on(settings: Settings, paths: Sequence[str], *, anew: bool = False) -> Quantised:
-    """Quantise the configured model on a sample of the images under these paths, unless it is quantised already.
-
-    Raises:
-        ArchiveError: a path is missing or unreadable.
-        ModelError: it disagrees with fp32 too often, or too few images can be read.
-
-    """
-    roots = find_roots(paths)
-
-    def draw() -> list[str]:
-        found = scan(roots, settings.include, settings.exclude, counts=ScanCounts(), no_skip=settings.no_skip)
-        return [ref.path for ref in sample(found, 2 * MAX_CALIBRATION_IMAGES, SAMPLE_S).refs]
-
-    return quantise_for(settings, draw, anew=anew)
 
 
 def follow_run(

@@ -23,7 +23,7 @@ from tests.servers import PgBouncer, PostgresServer, postgres_bin
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from models.resolve import ReadyModel
+    from models.ready import ReadyModel
 
 ROOT = Path(__file__).parents[1]
 _SHARED = ROOT.parent / "shared"

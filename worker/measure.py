@@ -22,6 +22,7 @@ from common.child_process import die_with_parent
 from common.errors import ArchiveError, NightlabelError
 from common.settings import load_settings
 from host.memory import peak_rss_bytes
+from models.engines import check_names
 from storage.records import ChunkImage
 from worker.single_thread import keep_to_one_core
 
@@ -231,7 +232,9 @@ def main() -> int:
     answer = _answer()
     keep_to_one_core()  # as a worker does
     try:
-        measured = measure(Assignment(**json.load(sys.stdin)), load_settings())
+        settings = load_settings()
+        check_names(settings)
+        measured = measure(Assignment(**json.load(sys.stdin)), settings)
     except NightlabelError as error:
         print(_in_a_line(error), file=sys.stderr)  # noqa: T201 - the parent process shows the last line
         return error.exit_status

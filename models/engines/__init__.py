@@ -1,96 +1,143 @@
-"""What executes a model: one contract, and one factory that chooses.
+"""What executes a model: the engines that there are, and which one runs.
 
-An engine is loaded once a process, and is used by one thread.
+Another engine is one more file with its `EngineSpec`, and its entry in `ENGINES`. Settings, command line, `compare` and
+`bench` take their names from here.
 """
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from common.errors import ModelError
+from models.engines.openvino_spec import OPENVINO
+from models.engines.torch_spec import TORCH
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from collections.abc import Sequence
 
-    from models.resolve import ReadyModel
+    from common.settings import Settings
+    from models.engines.spec import Engine, EngineSpec
+    from models.ready import ReadyModel
+
+#: In the order in which help and documentation name them: first what runs on every CPU, then what is for special
+#: hardware, which `auto` prefers where it is there.
+ENGINES: tuple[EngineSpec, ...] = (OPENVINO, TORCH)
+
+#: What leaves the choice of engine or precision to us.
+AUTO = "auto"
 
 
-#: The precision that is never chosen by itself: it has to be calibrated on the archive.
-INT8 = "int8"
+def engine_names() -> tuple[str, ...]:
+    """Return what the setting `engine` takes."""
+    return (AUTO, *(spec.name for spec in ENGINES))
 
 
-class Engine(Protocol):
-    """A loaded model."""
+def precision_names() -> tuple[str, ...]:
+    """Return what the setting `precision` takes."""
+    return (AUTO, *all_precisions())
 
-    def classify(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the probability of each class.
 
-        Args:
-            batch: uint8 `[N, H, W, 3]`, RGB, cropped to the model's input size; N at most the batch size
-                that the engine was loaded for.
+def all_precisions() -> tuple[str, ...]:
+    """Return the precisions that any engine has, in the order in which they are measured."""
+    return tuple(dict.fromkeys(precision for spec in ENGINES for precision in spec.precisions))
 
-        Returns:
-            float32 `[N, classes]`; each row sums to 1.
 
-        """
-        ...
+def needs_calibration(precision: str) -> bool:
+    """Tell whether a model has to be calibrated on images of the archive before it runs in this precision."""
+    return any(precision in spec.calibrated for spec in ENGINES)
+
+
+def check_names(settings: Settings) -> None:
+    """Check that the engine and the precision of the settings are ones that there are.
+
+    Raises:
+        UsageError: naming the setting, and what there is.
+
+    """
+    from common.settings import settings_error  # with pydantic, which `--help` does not wait for
+
+    wrong = [
+        (setting, value, f"use {_in_words(names)}")
+        for setting, value, names in (
+            ("engine", settings.engine, engine_names()),
+            ("precision", settings.precision, precision_names()),
+        )
+        if value not in names
+    ]
+    if wrong:
+        raise settings_error(wrong)
+
+
+def find_engine(name: str) -> EngineSpec:
+    """Return the engine of that name.
+
+    Raises:
+        ModelError: there is none.
+
+    """
+    for spec in ENGINES:
+        if spec.name == name:
+            return spec
+    names = [spec.name for spec in ENGINES]
+    raise ModelError(f"There is no engine {name!r} in this version. Use {_in_words(names)}.")
+
+
+def choose_engine(wanted: str) -> EngineSpec:
+    """Return the engine that is wanted; for `auto` torch where there is a CUDA device, OpenVINO on CPUs.
+
+    Raises:
+        ModelError: there is no such engine.
+
+    """
+    if wanted != AUTO:
+        return find_engine(wanted)
+    return next(spec for spec in reversed(ENGINES) if spec.is_automatic())
+
+
+def choose_precision(wanted: str, engine: EngineSpec) -> str:
+    """Return the precision that is wanted; for `auto` bf16 where the hardware computes in it, else fp32.
+
+    Raises:
+        ModelError: the engine does not have it, or not on this hardware.
+
+    """
+    if wanted == AUTO:
+        return engine.automatic_precision()
+    check_precision(wanted, engine)
+    if reason := engine.why_not(wanted):
+        raise ModelError(reason)
+    return wanted
+
+
+def check_precision(precision: str, engine: EngineSpec) -> None:
+    """Check that an engine has a precision, be it on other hardware.
+
+    Raises:
+        ModelError: it does not; naming the engines that do.
+
+    """
+    if precision in engine.precisions:
+        return
+    having = [spec.name for spec in ENGINES if precision in spec.precisions]
+    others = f"--engine {_in_words(having)}, or " if having else ""
+    raise ModelError(
+        f"The engine {engine.name} does not run in {precision}. Use {others}--precision {_in_words(engine.precisions)}."
+    )
 
 
 def load_engine(ready: ReadyModel, batch_size: int, threads: int = 1) -> Engine:
     """Load a model into the engine that it was resolved for, for batches of up to `batch_size` images.
 
-    One thread, where there is a process a core; all cores, where there is one process.
-    """
-    if ready.engine == "torch":
-        from models.engines.torch import TorchEngine
-
-        return TorchEngine(ready.model, ready.weights_path, threads)
-    from models.engines.openvino import OpenVinoEngine
-
-    assert ready.prepared
-    return OpenVinoEngine(ready.prepared / "model.xml", ready.model.precision, batch_size, threads)
-
-
-def choose_engine(wanted: str) -> str:
-    """Return the engine for `auto`: torch where there is a CUDA device, OpenVINO on CPUs."""
-    if wanted != "auto":
-        return wanted
-    return "torch" if has_cuda() else "openvino"
-
-
-def has_cuda() -> bool:
-    """Tell whether torch can use a GPU. Without NVIDIA's driver the answer costs no import of torch."""
-    if not Path("/dev/nvidiactl").exists():
-        return False
-    # Asked of the driver, without starting CUDA: a worker's main process asks, and forks afterwards.
-    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
-    import torch
-
-    return torch.cuda.is_available()
-
-
-def choose_precision(wanted: str, engine: str) -> str:
-    """Return the precision for `auto`: bf16 where the hardware computes in it, else fp32.
+    One thread, where there is one process per CPU; all CPUs, where there is one process.
 
     Raises:
-        ModelError: bf16 was asked for, and this hardware has none; or int8, and the engine is not OpenVINO.
+        ModelError: there is no such engine, or it cannot load the model.
 
     """
-    if wanted == INT8 and engine != "openvino":
-        raise ModelError("int8 runs on OpenVINO only. Use --engine openvino, or --precision fp32.")
-    if wanted in ("fp32", INT8):
-        return wanted
-    if wanted == "auto" and engine == "torch" and not has_cuda():
-        return "fp32"
-    if engine == "torch":
-        return "bf16"  # torch computes in it everywhere, though not everywhere faster
-    from models.engines.openvino import NO_BF16, cpu_has_bf16
+    return find_engine(ready.engine).load(ready, batch_size, threads)
 
-    if cpu_has_bf16():
-        return "bf16"
-    if wanted == "auto":
-        return "fp32"
-    raise ModelError(NO_BF16)
+
+def _in_words(names: Sequence[str]) -> str:
+    """Return `a, b or c`."""
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last

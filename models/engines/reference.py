@@ -78,11 +78,11 @@ def _load_state(path: Path) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file fails in a dozen ways, from KeyError to UnpicklingError
-        raise ModelError(f"The weights file {path} is damaged, or no state_dict: {_first_line(error)}") from error
+        raise ModelError(f"The weights file {path} is damaged, or is not a state_dict: {_first_line(error)}") from error
     if not isinstance(state, dict):
-        raise ModelError(f"The weights file {path} holds no state_dict, but a {type(state).__name__}.")
+        raise ModelError(f"The weights file {path} holds a {type(state).__name__}, not a state_dict.")
     if broken := [name for name, value in state.items() if torch.is_tensor(value) and not value.isfinite().all()]:
-        raise ModelError(f"The weights file {path} is damaged: {broken[0]} holds values that are no numbers.")
+        raise ModelError(f"The weights file {path} is damaged: {broken[0]} holds values that are not finite numbers.")
     return state
 
 
@@ -98,7 +98,7 @@ def _check_records(path: Path) -> None:
         checked = (record.filename for record in archive.infolist() if record.CRC)
         broken = next((name for name in checked if not _is_whole(archive, name)), None)
     if broken:
-        raise ModelError(f"The weights file {path} is damaged: its record {broken} does not fit its checksum.")
+        raise ModelError(f"The weights file {path} is damaged: its record {broken} does not match its checksum.")
 
 
 def _is_whole(archive: zipfile.ZipFile, name: str) -> bool:

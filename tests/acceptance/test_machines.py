@@ -63,7 +63,7 @@ def test_a_user_without_home_and_name_is_told_what_to_name(
     done = ran(settings, photos_of_nobody / "open", command, *named)
 
     assert done.returncode == 3, done.stderr
-    assert done.stderr.endswith("no home folder to keep prepared models in: let NIGHTLABEL_CACHE_DIR name a folder.\n")
+    assert done.stderr.endswith("no home folder to keep prepared models in. Set NIGHTLABEL_CACHE_DIR to a folder.\n")
     assert done.stderr.count("\n") == 1
 
 

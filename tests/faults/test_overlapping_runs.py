@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from common.settings import Settings
-    from models.resolve import ReadyModel
+    from models.ready import ReadyModel
     from storage.database import Database
 
 IMAGES = 5

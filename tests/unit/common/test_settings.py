@@ -96,8 +96,6 @@ def test_a_setting_is_read_once_and_never_changed() -> None:
         ("workers", "-1"),
         ("chunk_size", "65"),
         ("batch_size", "0"),
-        ("engine", "tensorflow"),
-        ("precision", "int4"),
         ("log_level", "loud"),
         ("relabel", "perhaps"),
     ],
@@ -111,9 +109,9 @@ def test_a_value_that_makes_no_sense_is_refused_by_the_name_of_its_setting(
 
 
 def test_every_setting_that_makes_no_sense_is_named_at_once() -> None:
-    message = refusal(workers=-1, engine="abacus")
+    message = refusal(workers=-1, log_level="loud")
     assert "NIGHTLABEL_WORKERS" in message
-    assert "NIGHTLABEL_ENGINE" in message
+    assert "NIGHTLABEL_LOG_LEVEL" in message
 
 
 def test_a_home_that_does_not_exist_is_refused_by_the_name_of_its_setting() -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from common.settings import Settings
-    from models.resolve import ReadyModel
+    from models.ready import ReadyModel
 
 BATCH_SIZE = 8
 #: What the trained weights reach with torchvision itself, less the two photos that rounding may turn. Source:
@@ -209,9 +209,9 @@ from pathlib import Path
 from sys import argv
 from models.catalogue import find_entry
 from models.engines.reference import build_reference
-from models.resolve import _model
+from models.resolve import model_of
 
-reference = build_reference(_model(find_entry("squeezenet1_1", Path(argv[1])), "random", "fp32"), None)
+reference = build_reference(model_of(find_entry("squeezenet1_1", Path(argv[1])), "random", "fp32"), None)
 digest = hashlib.sha256()
 for tensor in reference.state_dict().values():
     digest.update(tensor.numpy().tobytes())

@@ -13,8 +13,9 @@ import pytest
 import models.engines.openvino
 from common.errors import ModelError
 from models.engines.openvino import Quantisation, quantise_network
-from models.quantise import MIN_IMAGES, _distance, quantised_dir, write_quantised
+from models.quantise import MIN_IMAGES, divergence, quantised_dir, write_quantised
 from models.resolve import quantise_for, resolve, resolve_recorded
+from runner.calibration import quantise_on, read_views
 from storage.records import ChunkImage
 from worker.labelling import Labeller
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from common.settings import Settings
     from models.quantise import Quantised
+    from storage.records import Preprocessing
 
 #: Of 125 photos, 63 of which it was calibrated on. The bar for int8 is 95 %.
 SAME_AT_LEAST = 119
@@ -38,7 +40,7 @@ def int8(settings: Settings) -> Settings:
 
 @pytest.fixture(scope="module")
 def quantised(int8: Settings, photos: Path) -> Quantised:
-    return quantise_for(int8, lambda: sorted(map(str, photos.glob("*.jpg"))))
+    return quantise_on(int8, [str(photos)])
 
 
 def test_half_of_the_images_calibrate_and_the_others_measure(quantised: Quantised) -> None:
@@ -71,9 +73,10 @@ def test_of_two_ways_the_one_closer_to_fp32_is_kept(
         quantise_network(source, views, target, how)
 
     monkeypatch.setattr(models.engines.openvino, "quantise_network", quantise)
+    paths = sorted(map(str, photos.glob("*.jpg")))[:MIN_IMAGES]
+    views = read_views(paths, settings, fp32.model.preprocessing)
     for kept in Quantisation:
-        paths = sorted(map(str, photos.glob("*.jpg")))[:MIN_IMAGES]
-        write_quantised(fp32.model, tmp_path, paths, settings.max_file_bytes, settings.max_pixels)
+        write_quantised(fp32.model, tmp_path, views)
         folder = quantised_dir(fp32.model, tmp_path)
         assert json.loads((folder / "model.json").read_text())["quantisation"] == kept
         assert sorted(path.name for path in folder.iterdir()) == ["model.bin", "model.json", "model.xml"]
@@ -82,12 +85,12 @@ def test_of_two_ways_the_one_closer_to_fp32_is_kept(
 def test_the_distance_of_two_answers_grows_with_their_difference() -> None:
     expected = np.array([[0.9, 0.1, 0.0]], np.float32)
     near, far = np.array([[0.8, 0.2, 0.0]], np.float32), np.array([[0.1, 0.9, 0.0]], np.float32)
-    assert _distance(expected, expected) == pytest.approx(0, abs=1e-6)
-    assert 0 < _distance(expected, near) < _distance(expected, far)
+    assert divergence(expected, expected) == pytest.approx(0, abs=1e-6)
+    assert 0 < divergence(expected, near) < divergence(expected, far)
 
 
 def test_it_is_quantised_once(quantised: Quantised, int8: Settings) -> None:
-    def never() -> list[str]:
+    def never(_preprocessing: Preprocessing) -> list[NDArray[np.uint8] | None]:
         raise AssertionError("the archive was sampled again")
 
     assert quantise_for(int8, never) == quantised
@@ -127,15 +130,16 @@ def test_without_quantising_the_error_says_how(int8: Settings, settings: Setting
         resolve(elsewhere)
 
 
-def test_too_few_images_are_refused(int8: Settings, photos: Path) -> None:
-    few = sorted(map(str, photos.glob("*.jpg")))[: MIN_IMAGES - 1]
+def test_too_few_images_are_refused(int8: Settings) -> None:
+    view = np.zeros((224, 224, 3), np.uint8)
+    few = [view] * (MIN_IMAGES - 1) + [None] * 2  # two that could not be read
 
-    with pytest.raises(ModelError, match=f"only {len(few)} of {len(few)}"):
-        quantise_for(int8, lambda: few, anew=True)
+    with pytest.raises(ModelError, match=f"only {MIN_IMAGES - 1} of {MIN_IMAGES + 1}"):
+        quantise_for(int8, lambda _preprocessing: few, anew=True)
 
 
 def test_int8_needs_openvino(int8: Settings) -> None:
-    with pytest.raises(ModelError, match="OpenVINO only"):
+    with pytest.raises(ModelError, match=r"torch does not run in int8.*--engine openvino, or --precision fp32 or bf16"):
         resolve(int8.model_copy(update={"engine": "torch"}))
 
 

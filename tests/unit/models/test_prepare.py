@@ -15,14 +15,16 @@ import pytest
 from common.errors import ModelError
 from common.settings import load_settings
 from models.catalogue import catalogue_path, find_entry, load_catalogue
+from models.convert import write_model
 from models.engines import load_engine
-from models.prepare import _write_model, prepare, prepared_dir, prepared_precisions
-from models.resolve import _model, resolve, resolve_recorded
+from models.prepare import prepare
+from models.prepared import prepared_dir, prepared_precisions
+from models.resolve import model_of, resolve, resolve_recorded
 from tests.processes import answer_of, start_python
 
 if TYPE_CHECKING:
     from common.settings import Settings
-    from models.resolve import ReadyModel
+    from models.ready import ReadyModel
     from storage.records import Model
 
 #: The model that is prepared the fastest, in 6 s, most of which are torch's import.
@@ -31,25 +33,24 @@ SMALL = "squeezenet1_1"
 
 @pytest.fixture(scope="module")
 def small(cache_dir: Path) -> Model:
-    return _model(find_entry(SMALL, cache_dir), "random", "fp32")
+    return model_of(find_entry(SMALL, cache_dir), "random", "fp32")
 
 
 _PREPARE_AND_COUNT = """
 import json, sys
 from pathlib import Path
 import models.prepare
-from storage.records import Model, Preprocessing
+from models.prepared import model_from_json
 
 begun = []
 run_apart = models.prepare.run_apart
 
-def run_apart_and_count(command, *arguments, **options):
-    begun.append(command)
-    return run_apart(command, *arguments, **options)
+def run_apart_and_count(step, *arguments, **options):
+    begun.append(step)
+    return run_apart(step, *arguments, **options)
 
 models.prepare.run_apart = run_apart_and_count
-fields = json.loads(sys.argv[2])
-model = Model(**fields | {"preprocessing": Preprocessing(**fields["preprocessing"])})
+model = model_from_json(json.loads(sys.argv[2]))
 print(json.dumps([str(models.prepare.prepare(model, None, Path(sys.argv[1]))), begun]))
 """
 
@@ -90,7 +91,7 @@ def test_two_that_prepare_at_once_get_one_model(two_at_once: list[tuple[str, lis
 
 def test_of_two_that_prepare_at_once_one_waits(two_at_once: list[tuple[str, list[str]]]) -> None:
     """And then takes what the other made: never do both write."""
-    assert [command for _, begun in two_at_once for command in begun] == ["model"]
+    assert [step for _, begun in two_at_once for step in begun] == ["models.convert"]
 
 
 def test_a_prepared_model_is_not_prepared_again(small: Model, prepared: Path, tmp_path: Path) -> None:
@@ -114,10 +115,10 @@ def test_a_prepared_model_with_one_damaged_byte_is_prepared_anew(
 
 @pytest.fixture
 def begun(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was begun in a process apart, instead of beginning it."""
-    commands: list[str] = []
-    monkeypatch.setattr("models.prepare.run_apart", lambda command, *_, **__: commands.append(command))
-    return commands
+    """The steps that were begun in a process apart, instead of beginning them."""
+    steps: list[str] = []
+    monkeypatch.setattr("models.prepare.run_apart", lambda step, *_, **__: steps.append(step))
+    return steps
 
 
 @pytest.mark.parametrize("name", ["model.bin", "model.xml"])
@@ -132,7 +133,7 @@ def test_either_file_of_a_prepared_model_is_checked(
 
     prepare(small, None, tmp_path)
 
-    assert begun == ["model"]
+    assert begun == ["models.convert"]
 
 
 def test_a_prepared_model_that_was_made_of_another_one_is_prepared_anew(
@@ -145,7 +146,7 @@ def test_a_prepared_model_that_was_made_of_another_one_is_prepared_anew(
 
     prepare(small, None, tmp_path)
 
-    assert begun == ["model"]
+    assert begun == ["models.convert"]
 
 
 @pytest.mark.parametrize("record", ["", "[]", "{}", '{"sha256": {}}', '{"sha256": null}', "\0"], ids=repr)
@@ -157,7 +158,7 @@ def test_a_prepared_model_without_its_record_is_prepared_anew(
 
     prepare(small, None, tmp_path)
 
-    assert begun == ["model"]
+    assert begun == ["models.convert"]
 
 
 @pytest.fixture
@@ -176,7 +177,7 @@ def test_what_a_killed_process_left_is_not_in_the_way(small: Model, tmp_path: Pa
     folder = prepared_dir(small, tmp_path)
     folder.with_suffix(f".{os.getpid()}").mkdir(parents=True)
 
-    _write_model(small, None, tmp_path)
+    write_model(small, None, tmp_path)
 
     assert os.listdir(folder.parent) == [folder.name]
 
@@ -195,7 +196,7 @@ def test_what_is_not_whole_never_has_the_name_of_a_prepared_model(
     monkeypatch.setattr("pathlib.Path.write_text", write_text)
 
     with pytest.raises(OSError, match="No space"):
-        _write_model(small, None, tmp_path)
+        write_model(small, None, tmp_path)
     assert os.listdir(tmp_path / "models") == []
 
 

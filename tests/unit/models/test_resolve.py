@@ -14,8 +14,9 @@ from torchvision.models import get_model_weights, list_models
 from common.errors import ModelError
 from common.settings import load_settings
 from models.catalogue import catalogue_path, find_entry, load_catalogue
+from models.engines import load_engine
 from models.engines.reference import build_reference, preprocessing_of, recipe_of
-from models.prepare import prepared_dir
+from models.prepared import prepared_dir
 from models.resolve import resolve, resolve_recorded
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from common.settings import Settings
-    from models.resolve import ReadyModel
+    from models.ready import ReadyModel
 
 CLASSIFIERS = 80
 #: A proxy that refuses at once: a download fails here as it does on a machine without internet access.
@@ -214,3 +215,23 @@ def test_a_recorded_model_is_refused_where_its_weights_are_missing(
 
     with pytest.raises(ModelError, match=r"not on this\s+machine"):
         resolve_recorded(resnet18.model, "openvino", load_settings(cache_dir=fresh_cache))
+
+
+def test_a_recorded_engine_that_there_is_not_is_refused_with_those_that_there_are(
+    resnet18: ReadyModel, settings: Settings
+) -> None:
+    """By a worker of another version than the one that recorded it: never is OpenVINO taken for it."""
+    with pytest.raises(ModelError, match=r"no engine 'abacus'.*openvino or torch"):
+        resolve_recorded(resnet18.model, "abacus", settings)
+
+
+def test_a_recorded_precision_that_its_engine_does_not_have_is_refused(
+    resnet18: ReadyModel, settings: Settings
+) -> None:
+    with pytest.raises(ModelError, match=r"torch does not run in int8.*--engine openvino.*--precision fp32 or bf16"):
+        resolve_recorded(replace(resnet18.model, precision="int8"), "torch", settings)
+
+
+def test_a_model_that_was_resolved_for_an_unknown_engine_is_not_loaded(resnet18: ReadyModel) -> None:
+    with pytest.raises(ModelError, match="no engine 'abacus'"):
+        load_engine(replace(resnet18, engine="abacus"), batch_size=1)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from common.settings import Settings
-    from models.resolve import ReadyModel
+    from models.ready import ReadyModel
     from storage.claims import Claim
     from storage.records import Chunk, ChunkImage, Outcome
 

@@ -1,0 +1,22 @@
+"""A model that was found, checked and prepared: what an engine loads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from storage.records import Model
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadyModel:
+    """A model that can be loaded on this machine, now."""
+
+    model: Model
+    engine: str  #: its name, one of those in `models.engines`
+    categories: tuple[str, ...]
+    weights_path: Path | None  #: None for random weights, and where only the prepared model is here
+    prepared: Path | None  #: the folder with the prepared model; None: the engine needs none

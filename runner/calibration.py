@@ -1,0 +1,112 @@
+"""Quantise a model on a sample of an archive: draw it, read and decode it, and hand the pixels to `models.quantise`.
+
+That happens in a process of its own, `python -P -m runner.calibration`, so that a decoder that crashes on an image does
+not end the command, and NNCF's memory goes with it. Its settings are its environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+from archive.failures import ImageError
+from archive.reading import Reader
+from archive.scan import find_roots, sample, scan
+from archive.walk import ScanCounts
+from common.child_process import ChildError, ask_module
+from common.errors import ArchiveError, ModelError
+from common.settings import ENV_PREFIX, as_environment, load_settings
+from models.apart import main
+from models.quantise import MAX_CALIBRATION_IMAGES
+from models.resolve import find_quantised_for, quantise_for
+from storage.records import ChunkImage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from common.settings import Settings
+    from models.quantise import Quantised
+    from storage.records import Preprocessing
+
+#: Seconds that looking for images to calibrate or to compare on may take, on an archive of millions.
+SAMPLE_S = 20.0
+
+
+def quantise_on(settings: Settings, paths: Sequence[str], *, anew: bool = False) -> Quantised:
+    """Quantise the configured model on a sample of the images under these paths, unless it is quantised already.
+
+    Args:
+        settings: the model, and which of the images count.
+        paths: folders or image files.
+        anew: also where it is quantised already.
+
+    Raises:
+        ArchiveError: a path is missing or unreadable.
+        ModelError: NNCF is missing, too few images can be read, or int8 disagrees with fp32 too often; or as
+            `models.resolve.resolve` says.
+
+    """
+    roots = find_roots(paths)
+    found = None if anew else find_quantised_for(settings)
+    if found is None:
+        _quantise_apart(settings, roots, anew=anew)
+        found = find_quantised_for(settings)
+    if found is None:
+        raise ModelError(f"{settings.model} was quantised, but the result is gone from {settings.cache_dir}.")
+    return found
+
+
+def draw_views(
+    roots: Sequence[str], settings: Settings, preprocessing: Preprocessing
+) -> list[NDArray[np.uint8] | None]:
+    """Return a sample of the images under these roots as `read_views` does: for calibration, and for measuring it."""
+    found = scan(roots, settings.include, settings.exclude, counts=ScanCounts(), no_skip=settings.no_skip)
+    drawn = sample(found, 2 * MAX_CALIBRATION_IMAGES, SAMPLE_S)
+    return read_views([ref.path for ref in drawn.refs], settings, preprocessing)
+
+
+def read_views(
+    paths: Sequence[str], settings: Settings, preprocessing: Preprocessing
+) -> list[NDArray[np.uint8] | None]:
+    """Return each image as the model sees it, uint8 `[H, W, 3]`, RGB; None if it cannot be read or decoded."""
+    from pictures.decoding import decode  # with Pillow, numpy and Celery, which the command itself does not need
+
+    views: list[NDArray[np.uint8] | None] = []
+    images = [ChunkImage(number, path) for number, path in enumerate(paths)]
+    for _, reading in Reader(settings.max_file_bytes, settings.silent_s).ahead(images, ["/"]):
+        try:
+            views.append(decode(reading().data, preprocessing, settings.max_pixels).pixels)
+        except ImageError:
+            views.append(None)  # its outcome will say why when it is labelled
+    return views
+
+
+def _quantise_apart(settings: Settings, roots: Sequence[str], *, anew: bool) -> None:
+    """Quantise in a process of its own, with these settings and no others.
+
+    Raises:
+        ArchiveError: a path became unreadable meanwhile.
+        ModelError: it failed, or was killed.
+
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith(ENV_PREFIX)}
+    question = json.dumps({"roots": list(roots), "anew": anew})
+    try:
+        ask_module("runner.calibration", question=question, environment=inherited | as_environment(settings))
+    except ChildError as error:
+        kind = ArchiveError if error.status == ArchiveError.exit_status else ModelError
+        raise kind(str(error)) from None
+
+
+def _step(roots: Sequence[str], *, anew: bool) -> None:
+    settings = load_settings()
+    quantise_for(settings, partial(draw_views, roots, settings), anew=anew)
+
+
+if __name__ == "__main__":
+    main(_step)
