@@ -39,7 +39,8 @@ class Brightness:
 
     def classify(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         means = batch.mean(axis=(1, 2, 3)).astype(int)
-        return np.eye(self._classes, dtype=np.float32)[means]
+        probabilities: NDArray[np.float32] = np.eye(self._classes, dtype=np.float32)[means]
+        return probabilities
 
 
 def prepare(model: Model, _weights_path: Path | None, cache_dir: Path) -> Path:
