@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 import typer
 
 from common.errors import INTERRUPTED_EXIT_STATUS, ArchiveError, DatabaseError, NightlabelError, UsageError
-from models.engines import check_names, engine_names, precision_names
+from models.engines import check_names, engine_names, needs_calibration, precision_names
 from nightlabel.screen import OutputError, Screen, prepare_streams, say
 
 if TYPE_CHECKING:
@@ -588,7 +588,7 @@ def _open_run(settings: Settings, paths: list[str], database: Database) -> tuple
 
 def _quantise_if_int8(settings: Settings, paths: list[str]) -> None:
     """Make the int8 model that is asked for, unless there is one, and say how good it is."""
-    if settings.precision == "int8":
+    if needs_calibration(settings.precision):
         from runner.calibration import quantise_on
 
         say(f"{settings.model}: {quantise_on(settings, paths)}.", err=True)
