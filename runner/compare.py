@@ -18,8 +18,8 @@ from common.child_process import ChildError, ask_module
 from common.errors import ArchiveError, ModelError, NightlabelError, UsageError
 from common.settings import ENV_PREFIX, RANDOM_WEIGHTS, as_environment
 from models.catalogue import find_entry
-from models.engines import AUTO, choose_engine
-from models.precisions import FP32, INT8
+from models.engines import AUTO, choose_engine, needs_calibration
+from models.precisions import FP32
 from models.quantise import can_quantise
 from models.resolve import resolve
 from models.weights import find_weights
@@ -200,7 +200,7 @@ def _measure_all(
         for precision in _precisions(own, settings.precision):
             way = own.model_copy(update={"precision": precision})
             with found.or_why_not(f"{entry.name}, {precision}"):
-                if precision == INT8:
+                if needs_calibration(precision):
                     found.say(f"{entry.name}: {quantise_on(way, paths)}.")
                 ready = resolve(way)  # converts it here and now, so that its start is measured without that
                 long = f", and then for {duration(assignment.duration_s)}" if assignment.duration_s else ""
@@ -275,7 +275,7 @@ def _candidate(
 
 def _weights_file(ready: ReadyModel) -> Path | None:
     """Return the file that the weights are in: in int8 another one than was trained."""
-    if ready.model.precision == INT8 and ready.prepared:
+    if needs_calibration(ready.model.precision) and ready.prepared:
         return ready.prepared / "model.bin"
     return ready.weights_path
 
