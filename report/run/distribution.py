@@ -1,4 +1,4 @@
-"""Distributions of times over a night, in memory that does not grow with the images."""
+"""Distributions of times over a run, in memory that does not grow with the images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PERCENTS = (50, 95, 99)
 
 
 class Distribution:
-    """How often which times occurred in each part of a night. The idea is HdrHistogram's."""
+    """How often which times occurred in each part of a run. The idea is HdrHistogram's."""
 
     def __init__(self, parts: int) -> None:
         self._counts = np.zeros((parts, _BINS), np.int64)
@@ -45,7 +45,7 @@ class Distribution:
         return float(self._sums.sum())
 
     def overall(self) -> Percentiles | None:
-        """Return the percentiles over the night; None if nothing was counted."""
+        """Return the percentiles over the run; None if nothing was counted."""
         return _percentiles(self._counts.sum(axis=0), float(self._most.max(initial=0)))
 
     def by_part(self) -> list[Percentiles | None]:

@@ -114,10 +114,8 @@ def _labels(figures: RunFigures) -> Iterator[tuple[str, str]]:
     most = ", ".join(f"{label.label} {label.images:,}" for label in found.top_labels[:_LABELS_SHOWN])
     yield "Labels", f"{found.labels:,} different; most frequent: {most}"
     if found.low_confidence_share is not None:
-        yield (
-            "Confidence",
-            f"0 {curve(found.confidence)} 1; {percent(found.low_confidence_share)} of the images below 50 %",
-        )
+        low = percent(found.low_confidence_share)
+        yield "Confidence", f"0 {curve(found.confidence)} 1; {low} of the images below 50 %"
     copies = found.duplicates
     if copies.extra_files:
         yield "Duplicates", f"{_copies(copies.extra_files)}: {size(copies.extra_bytes)}"

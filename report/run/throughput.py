@@ -90,7 +90,7 @@ def forecast_s(progress: Progress, chunks: Sequence[ChunkTime], times: Spans) ->
 
 
 def speed_by_workers(chunks: Sequence[ChunkTime], minutes: Sequence[MinuteFigures]) -> dict[int, float]:
-    """Return images a second by how many processes labelled in the same minute: the mean of the whole minutes.
+    """Return images per second by how many processes labelled in the same minute: the mean of the whole minutes.
 
     A number of processes of which there are fewer than `LEAST_MINUTES` is left out.
     """

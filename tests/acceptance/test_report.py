@@ -64,7 +64,7 @@ def test_a_page_and_json_can_be_had_together(nights: Nightlabel) -> None:
         (["--run", "9" * 30], 5, f"There is no run {'9' * 30} in "),
         (["--since", "soon"], 2, "--since 'soon': use a day, a time as in 2026-11-24T22:00, or 12h or 7d ago."),
         (["--since", "999999999d"], 2, "--since '999999999d': use a day"),
-        (["--since", "2999-01-01"], 5, "No run has begun since 2999-01-01 in "),
+        (["--since", "2999-01-01"], 5, "No run was started since 2999-01-01 in "),
         (["--run", "1", "--since", "1d"], 2, "--run and --since: choose one of them."),
     ],
 )
