@@ -139,7 +139,7 @@ def test_the_queries_in_the_readme_answer(night: Database, query: str) -> None:
 
 
 def test_the_columns_in_the_readme_are_there(night: Database) -> None:
-    sentence = README[README.index("`results` has a row") : README.index("`labels` has a row")]
+    sentence = README[README.index("`results` has one row") : README.index("`labels` has one row")]
     named = set(re.findall(r"`(\w+)`", sentence)) - {"results"}
 
     with night.read() as connection:
@@ -148,13 +148,13 @@ def test_the_columns_in_the_readme_are_there(night: Database) -> None:
     assert named <= columns
 
 
-def test_the_keys_of_the_report_for_machines_are_documented(night: Database) -> None:
+def test_the_keys_of_the_json_report_are_documented(night: Database) -> None:
     from storage.runs import newest_run
 
     run = newest_run(night)
     assert run
     documented = set(
-        re.findall(r"^\| `(\w+)` \|", COMMANDS[COMMANDS.index("## The report for machines") :], re.MULTILINE)
+        re.findall(r"^\| `(\w+)` \|", COMMANDS[COMMANDS.index("## The report as JSON") :], re.MULTILINE)
     )
 
     assert documented == set(as_json(run_figures(night, run)))
