@@ -27,11 +27,13 @@ from tests.conftest import ROOT
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     from storage.database import Database
 
 COMMANDS = (ROOT / "docs" / "commands.md").read_text()
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 MODEL = Model(
     architecture="resnet18",
@@ -115,6 +117,35 @@ def test_every_kind_of_failure_is_documented() -> None:
     assert documented == list(FailureKind)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text())
+
+    for path, anchor in links:
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), path
+        assert not anchor or anchor in _anchors(target), f"{path}#{anchor}"
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return what links to the headings of a page end with, as GitHub makes it of them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_file_in_the_glossary_exists() -> None:
+    rows = re.findall(r"^\| .+ \| `([^`|]+)` \|$", (ROOT / "docs" / "glossary.md").read_text(), re.MULTILINE)
+
+    assert rows
+    assert not [path for path in rows if not (ROOT / path).exists()]
+
+
+def test_every_test_that_the_documentation_names_exists() -> None:
+    named = {name for page in PAGES for name in re.findall(r"`(test_\w+)`", page.read_text())}
+
+    assert named <= {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+
+
 @pytest.fixture
 def night(database: Database) -> Database:
     """A database with labels, on SQLite and on Postgres."""
@@ -139,7 +170,7 @@ def test_the_queries_in_the_readme_answer(night: Database, query: str) -> None:
 
 
 def test_the_columns_in_the_readme_are_there(night: Database) -> None:
-    sentence = README[README.index("`results` has a row") : README.index("`labels` has a row")]
+    sentence = README[README.index("`results` has one row") : README.index("`labels` has one row")]
     named = set(re.findall(r"`(\w+)`", sentence)) - {"results"}
 
     with night.read() as connection:
@@ -148,13 +179,11 @@ def test_the_columns_in_the_readme_are_there(night: Database) -> None:
     assert named <= columns
 
 
-def test_the_keys_of_the_report_for_machines_are_documented(night: Database) -> None:
+def test_the_keys_of_the_json_report_are_documented(night: Database) -> None:
     from storage.runs import newest_run
 
     run = newest_run(night)
     assert run
-    documented = set(
-        re.findall(r"^\| `(\w+)` \|", COMMANDS[COMMANDS.index("## The report for machines") :], re.MULTILINE)
-    )
+    documented = set(re.findall(r"^\| `(\w+)` \|", COMMANDS[COMMANDS.index("## The report as JSON") :], re.MULTILINE))
 
     assert documented == set(as_json(run_figures(night, run)))

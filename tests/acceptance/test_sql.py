@@ -1,4 +1,4 @@
-"""The questions in `docs/sql.md`: each answers, on SQLite and on Postgres, what the tables hold."""
+"""The queries in `docs/sql.md`: each answers, on SQLite and on Postgres, what the tables hold."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def _edges(labels: Sequence[str], words: str) -> tuple[str, str, str, str]:
 
 def test_dogs_are_found_by_their_place_among_the_categories(night: Database) -> None:
     """From the first to the last, and neither of their neighbours."""
-    assert answer(night, "All dogs, with at least 80 %") == [
+    assert answer(night, "All dogs with a score of at least 80 %") == [
         ("/p/dogs/sure.jpg", "Chihuahua", 0.9),
         ("/p/dogs/bald.jpg", "Mexican hairless", 0.85),
         ("/p/dogs/unsure.jpg", "pug", 0.8),
@@ -193,7 +193,7 @@ def test_dogs_are_found_by_their_place_among_the_categories(night: Database) -> 
 
 def test_labels_are_counted(night: Database) -> None:
     """Each model's by themselves: MobileNetV2's, ResNet-18's in bf16, and in fp32."""
-    found = answer(night, "How many images have which label, as each model sees them")
+    found = answer(night, "Number of images per label and model")
     assert sorted(found[:2]) == [(2, "tabby", 3, pytest.approx(1.6 / 3)), (3, "tabby", 3, pytest.approx(1.6 / 3))]
     counts = {(model, label): images for model, label, images, _ in found}
     assert (counts[1, "tabby"], counts[1, "Egyptian cat"], counts[1, "pug"]) == (2, 1, 1)
@@ -202,7 +202,7 @@ def test_labels_are_counted(night: Database) -> None:
 
 
 def test_one_label_among_three(night: Database) -> None:
-    assert answer(night, "One label among the first three, and how sure the model was") == [
+    assert answer(night, "Images with a given label among their best three, and its score") == [
         ("/p/cats/again.jpg", 1, 0.8),
         ("/p/cats/copy.jpg", 1, 0.8),
         ("/p/cats/both.jpg", 1, 0.6),
@@ -211,11 +211,11 @@ def test_one_label_among_three(night: Database) -> None:
 
 
 def test_two_things_on_one_picture(night: Database) -> None:
-    assert answer(night, "Two things on one picture") == [("/p/cats/both.jpg",)]
+    assert answer(night, "Two things in one image") == [("/p/cats/both.jpg",)]
 
 
 def test_what_a_model_is_not_sure_of(night: Database) -> None:
-    found = answer(night, "What a model is not sure of, to be looked at by somebody")
+    found = answer(night, "Images with a low score, for review")
     assert sorted(found) == [
         ("/p/dogs/unsure.jpg", "resnet18", precision, "Chihuahua", 0.25, "pug", 0.2) for precision in ("bf16", "fp32")
     ]
@@ -223,7 +223,7 @@ def test_what_a_model_is_not_sure_of(night: Database) -> None:
 
 def test_what_was_labelled_since_a_day(night: Database) -> None:
     """Neither the failures of that day nor what was labelled half an hour before it."""
-    found = answer(night, "What was labelled since a day, for the first time or again (put in your own day)")
+    found = answer(night, "What was labelled since a given day, for the first time or again (put in your own date)")
     # SQLite answers with a text, Postgres with a time: both begin alike.
     assert [(*row[:-1], str(row[-1])[:16]) for row in found] == [
         ("/p/cats/again.jpg", "resnet18", "fp32", "tabby", 0.5, "2026-11-23 00:30"),
@@ -234,7 +234,7 @@ def test_what_was_labelled_since_a_day(night: Database) -> None:
 
 def test_labels_by_the_year_of_the_file(night: Database) -> None:
     """Each image once for each label, though three models have labelled it."""
-    assert answer(night, "Labels by the year of the file, here of dogs") == [
+    assert answer(night, "Labels by the year of the file, here for dogs") == [
         ("2024", "Mexican hairless", 1),
         ("2023", "Chihuahua", 2),
         ("2023", "pug", 1),
@@ -243,7 +243,7 @@ def test_labels_by_the_year_of_the_file(night: Database) -> None:
 
 def test_models_disagree(night: Database) -> None:
     """So do two precisions of one; and no pair is there twice."""
-    found = answer(night, "What two models disagree on, or two precisions of one, where both are sure")
+    found = answer(night, "Where two models, or two precisions of one, disagree although both have a high score")
     mobilenet, bf16, fp32 = ("mobilenet_v2", "fp32"), ("resnet18", "bf16"), ("resnet18", "fp32")
     assert sorted(found) == [
         ("/p/cats/both.jpg", *mobilenet, "Egyptian cat", *bf16, "tabby"),
@@ -258,7 +258,7 @@ def test_models_of_one_name_disagree_too(database: Database) -> None:
     for weights, labels_of in (("a", RESNET), ("b", RESNET_BF16)):
         run = _open(database, replace(MODEL, weights=weights * 64), "/p", ())
         _label(database, run, labels_of, EVENING)
-    assert answer(database, "What two models disagree on, or two precisions of one, where both are sure") == [
+    assert answer(database, "Where two models, or two precisions of one, disagree although both have a high score") == [
         ("/p/wild/wolf.jpg", "resnet18", "fp32", "timber wolf", "resnet18", "fp32", "white wolf")
     ]
 
@@ -276,12 +276,12 @@ def test_what_failed(night: Database) -> None:
 
 
 def test_what_has_labels_though_it_is_damaged(night: Database) -> None:
-    rows = answer(night, "What has labels though it is damaged in part, as `warning` says")
+    rows = answer(night, "Partly damaged images that have labels, with the damage in `warning`")
     assert {(path, warning) for path, _, _, warning in rows} == {("/p/large.jpg", "its pixels end early")}
 
 
 def test_the_slowest_image_is_first(night: Database) -> None:
-    assert {row[0] for row in answer(night, "The slowest images, of those that took over a tenth of a second")} == {
+    assert {row[0] for row in answer(night, "The slowest of the images that took over a tenth of a second")} == {
         "/p/large.jpg"
     }
 
@@ -293,20 +293,20 @@ def test_what_has_no_outcome_yet(night: Database) -> None:
 
 
 def test_copies_are_found(night: Database) -> None:
-    question = "Files that are there more than once, byte by byte, and what the copies take"
+    question = "Duplicates, byte for byte, and the space that the copies take"
     assert answer(night, question) == [("/p/cats/copy.jpg", 2, 1000)]
 
 
 def test_large_pictures_in_portrait(night: Database) -> None:
-    assert answer(night, "Large pictures in portrait") == [("/p/large.jpg", 12_000_000)]
+    assert answer(night, "Large images in portrait format") == [("/p/large.jpg", 12_000_000)]
 
 
 def test_how_each_worker_did(night: Database) -> None:
     """In the newest run alone: both workers have labelled in the others too."""
-    found = answer(night, "How each worker did in the newest run that labelled anything")
+    found = answer(night, "Images and mean times per worker, in the newest run that labelled anything")
     assert found == [("nas/1", 6, 3.0, 9.0), ("nas/2", 6, 302.0, 9.0)]
 
 
 def test_the_speed_by_hour(night: Database) -> None:
     """In the newest run alone: the others labelled on the days before."""
-    assert answer(night, "The speed by hour in that run") == [("2026-11-22 23", 6), ("2026-11-23 00", 6)]
+    assert answer(night, "Images per hour in that run") == [("2026-11-22 23", 6), ("2026-11-23 00", 6)]

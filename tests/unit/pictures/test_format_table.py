@@ -288,10 +288,10 @@ SHOWN: dict[tuple[str, str], tuple[Any, Any, float]] = {
         (name, oddity): (lambda p, make=make, name=plugin: make(p, name), same, LOSSY)
         for name, plugin in (("AVIF", "AVIF"), ("HEIC", "HEIF"))
         for oddity, make in (
-            ("turned (irot)", coded_on_its_side),
+            ("rotated (irot)", coded_on_its_side),
             ("mirrored (imir)", coded_in_a_mirror),
-            ("turned and mirrored", turned_and_mirrored),
-            ("turned, and EXIF says so too", turned_twice_over),
+            ("rotated and mirrored", turned_and_mirrored),
+            ("rotated, and the same in EXIF", turned_twice_over),
         )
     },
 }  # fmt: skip
