@@ -129,7 +129,7 @@ def test_relabel_labels_everything_again(nightlabel: Nightlabel, archive: Callab
     assert nightlabel.sql("select count(*), min(run_id) from results") == [(10, 2)]
     first = nightlabel("report", "--run", "1")
     assert first.returncode == 0, first.stderr
-    assert "A later run has labelled 10 images of this one again." in first.stdout
+    assert "A later run has superseded 10 outcomes of this one." in first.stdout
 
 
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(
@@ -341,6 +341,6 @@ def test_nice_and_the_memory_limit_reach_the_processes_that_label(
     limits = first.nice(), first.rlimit(psutil.RLIMIT_DATA)[1]
     _, errors = process.communicate(timeout=120)
 
-    assert limits == (7, 900_000_000)
+    assert limits == (min(19, os.nice(0) + 7), 900_000_000)  # beside the niceness of the tests themselves
     assert process.returncode == 0, errors
     _one_outcome_each(nightlabel, 200)
