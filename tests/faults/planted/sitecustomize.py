@@ -219,7 +219,7 @@ PLANTS = {
     "producer.publish": plant_in_publishing,
     "models.engines.openvino": plant_in_engine,
     "worker.labelling": plant_in_labelling,
-    "archive.reading": plant_in_reading,
+    "archive.local_file": plant_in_reading,
     "worker.task": plant_in_task,
     "storage.outcomes": plant_in_outcomes,
     "worker.process": plant_in_process,
