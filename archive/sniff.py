@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 #: Names that say «image». Whether they tell the truth is found when the file is decoded: a wrong one fails.
 IMAGE_SUFFIXES = tuple(
     f".{suffix}"
     for suffix in "jpg jpeg jpe jfif mpo png apng webp gif bmp dib tif tiff avif heic heif hif".split()  # noqa: SIM905
 )
 
-_HEAD_BYTES = 32
+#: First bytes of a file that `is_image_head` needs.
+HEAD_BYTES = 32
 #: Sources: the formats' specifications; each is what its files begin with.
 _MAGIC = (
     b"\xff\xd8\xff",  # JPEG
@@ -32,22 +31,8 @@ def has_image_suffix(name: str) -> bool:
     return name.rfind(".") > 0 and name.lower().endswith(IMAGE_SUFFIXES)
 
 
-def begins_like_one(path: str) -> bool:
-    """Tell whether a file's first bytes are those of an image.
-
-    Raises:
-        OSError: it cannot be read.
-
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    try:
-        return is_image_head(os.read(descriptor, _HEAD_BYTES))
-    finally:
-        os.close(descriptor)
-
-
 def is_image_head(head: bytes) -> bool:
-    """Tell whether these first bytes of a file, 32 or more, are those of a format that is read."""
+    """Tell whether the first `HEAD_BYTES` of a file, or more, are those of a supported format."""
     if head.startswith(b"BM"):
         return head[_BITMAP_RESERVED] == bytes(4)
     if head[4:8] == b"ftyp":

@@ -1,1 +1,1 @@
-"""From bytes to pixels: formats, depth, orientation, the model's view."""
+"""From bytes to pixels: formats, depth, orientation, the model's crop."""

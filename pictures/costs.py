@@ -85,7 +85,7 @@ def _check_scans(data: bytes, picture: Image.Image) -> None:
     width, height = picture.size
     scans = scans_of(data)
     if scans * width * height > MAX_SCANNED_PIXELS:
-        allowed = f"{MAX_SCANNED_PIXELS // 1_000_000} million pixels times scans are the most that a JPEG may cost"
+        allowed = f"pixels times scans may be at most {MAX_SCANNED_PIXELS // 1_000_000} million in a JPEG"
         raise _too_large(width, height, f"in {scans} scans; {allowed}", mark=" ")
 
 
@@ -100,7 +100,7 @@ def _check_strips(picture: Any) -> None:  # noqa: ANN401 - as above
     read = sum(int(count) for tag in _STRIP_BYTES for count in picture.tag_v2.get(tag, ()))
     if read > MAX_STRIP_BYTES:
         read_mb, most_mb = read // 1_000_000, MAX_STRIP_BYTES // 1_000_000
-        said = f"its strips or tiles, which lie over each other, have {read_mb} MB; a TIFF may have {most_mb}"
+        said = f"its strips or tiles, which overlap, add up to {read_mb} MB; a TIFF may have {most_mb} MB"
         raise ImageError(FailureKind.TOO_LARGE, said)
 
 

@@ -1,4 +1,4 @@
-"""From a file's bytes to the model's view of the picture, shown as a viewer would show it.
+"""From a file's bytes to the model's crop of the picture, as a viewer would show it.
 
 The format is found in the bytes, never in the name. Orientation is applied; of an animation the first frame counts;
 transparency lies on white; 16 bits are scaled to 8; metadata is never shown to a decoder. `docs/formats.md` states each
@@ -19,19 +19,19 @@ from PIL.WebPImagePlugin import WebPImageFile
 from archive.failures import FailureKind, ImageError
 from pictures import strips
 from pictures.costs import check_container, check_costs, check_pixels
-from pictures.formats import bare
+from pictures.display import DisplayPicture
+from pictures.formats import strip_metadata
 from pictures.formats.orientation import HIGHEST, UPRIGHT
 from pictures.jpeg import COLOURS, decode_jpeg
-from pictures.libtiff import hears_libtiff
+from pictures.libtiff import capture_libtiff_errors
 from pictures.preprocessing import crop, upright_size
 from pictures.rows import load_png
-from pictures.viewed import Viewed
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pictures.formats import Bare
+    from pictures.formats import StrippedFile
     from storage.records import Preprocessing
 
 #: Pillow's decoders that may touch a user's file. Never EPS, which runs a program. JPEG's opens MPO too.
@@ -59,7 +59,7 @@ class Decoded(NamedTuple):
 
 
 def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decoded:
-    """Decode a picture and cut out the model's view of it.
+    """Decode a picture and cut out the model's crop of it.
 
     Raises:
         ImageError: no image, truncated, damaged, or with more than `max_pixels`.
@@ -73,8 +73,8 @@ def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decode
         raise
     except UnidentifiedImageError:
         if _begins_like_an_image(data):
-            raise ImageError(FailureKind.DAMAGED, "it begins like an image, but cannot be opened as one") from None
-        reason = "none of the formats that are read" if data else "the file is empty"
+            raise ImageError(FailureKind.DAMAGED, "it begins like an image but cannot be opened as one") from None
+        reason = "not in a supported format" if data else "the file is empty"
         raise ImageError(FailureKind.NOT_AN_IMAGE, reason) from None
     except MemoryError:
         raise ImageError(FailureKind.TOO_LARGE, "not enough memory to decode it") from None
@@ -88,32 +88,32 @@ def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decode
 def _decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decoded:
     if _is_iso_media(data):
         check_container(data, max_pixels)
-    file = bare(data)
-    with Image.open(io.BytesIO(file.data), formats=_formats(data)) as picture, hears_libtiff() as heard:
+    file = strip_metadata(data)
+    with Image.open(io.BytesIO(file.data), formats=_formats(data)) as picture, capture_libtiff_errors() as messages:
         check_pixels(*picture.size, max_pixels)
         check_costs(file.data, picture, max_pixels)
         orientation = file.orientation or _orientation(picture)
-        decoded, complaint = _pixels(file, picture, 2 * preprocessing.resize_size)
-        viewed = Viewed(decoded)
-        view = crop(viewed, orientation, preprocessing, stored_size=picture.size)
+        decoded, warning = _pixels(file, picture, 2 * preprocessing.resize_size)
+        shown = DisplayPicture(decoded)
+        pixels = crop(shown, orientation, preprocessing, stored_size=picture.size)
     return Decoded(
-        view, *upright_size(picture.size, orientation), complaint or viewed.complaint or "; ".join(heard) or None
+        pixels, *upright_size(picture.size, orientation), warning or shown.warning or "; ".join(messages) or None
     )
 
 
-def _pixels(file: Bare, picture: Image.Image, least: int) -> tuple[Image.Image, str | None]:
+def _pixels(file: StrippedFile, picture: Image.Image, min_short_side: int) -> tuple[Image.Image, str | None]:
     """Return the decoded picture, perhaps scaled down, and what is known of damage in it."""
-    complaint = file.complaint
+    warning = file.warning
     if picture.format == "JPEG" and picture.mode in COLOURS:
-        decoded = decode_jpeg(file, picture.mode, picture.size, least)
+        decoded = decode_jpeg(file, picture.mode, picture.size, min_short_side)
         if decoded and picture.mode != "CMYK":
-            return Image.fromarray(decoded.pixels), decoded.complaint
-        complaint = decoded.complaint if decoded else complaint
+            return Image.fromarray(decoded.pixels), decoded.warning
+        warning = decoded.warning if decoded else warning
     if isinstance(picture, TiffImageFile):
-        complaint = strips.complaint(file.data, picture)
+        warning = strips.find_damage(file.data, picture)
     if picture.format == "PNG":
         return load_png(file, picture)
-    return _loaded(picture), complaint
+    return _loaded(picture), warning
 
 
 def _loaded(picture: Image.Image) -> Image.Image:

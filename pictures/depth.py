@@ -58,8 +58,8 @@ def to_8_bits(picture: Image.Image) -> tuple[Callable[[Image.Image], Image.Image
         ImageError: no pixel has a value.
 
     """
-    grey, complaint = (_scaling(picture), None) if picture.mode.startswith("I;16") else _spreading(picture)
-    return lambda part: Image.fromarray(grey(part)), complaint
+    grey, warning = (_scaling(picture), None) if picture.mode.startswith("I;16") else _spreading(picture)
+    return lambda part: Image.fromarray(grey(part)), warning
 
 
 def _scaling(picture: Image.Image) -> Callable[[Image.Image], NDArray[np.uint8]]:
@@ -98,8 +98,8 @@ def _spreading(picture: Image.Image) -> tuple[Callable[[Image.Image], NDArray[np
         return 255 - grey if is_negative else grey
 
     missing = 1 - measured.size / sample.size
-    complaint = f"{missing:.0%} of its pixels have no value" if missing >= _MANY_WITHOUT_VALUE else None
-    return spread, complaint
+    warning = f"{missing:.0%} of its pixels have no value" if missing >= _MANY_WITHOUT_VALUE else None
+    return spread, warning
 
 
 def _values(part: Image.Image, kind: type[np.uint32] | None) -> NDArray[np.float64]:
@@ -133,7 +133,9 @@ def _measured(values: NDArray[np.float64], no_data: float | np.float32) -> NDArr
     """
     measured: NDArray[np.float64] = values[np.isfinite(values) & (np.abs(values) < _NO_VALUE) & (values != no_data)]
     if not measured.size:
-        raise ImageError(FailureKind.DAMAGED, "no pixel of it has a value: all are NaN, infinite or marked as no data")
+        raise ImageError(
+            FailureKind.DAMAGED, "none of its pixels has a value: all are NaN, infinite or marked as no data"
+        )
     distinct = np.unique(measured)
     for _ in range(_FAR_ENDS):
         distinct = _without_far_end(distinct)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pictures.formats import Bare
+    from pictures.formats import StrippedFile
 
 #: By which libjpeg-turbo scales in its fast transforms; other eighths are slower than no scaling.
 _SCALES = (8, 4, 2)
@@ -36,20 +36,20 @@ class JpegPixels(NamedTuple):
     """What libjpeg made of a file."""
 
     pixels: NDArray[np.uint8]  #: `[H, W, 3]` RGB, or `[H, W, 4]` CMYK
-    complaint: str | None  #: what it said of damage
+    warning: str | None  #: what it said of damage
 
 
-def decode_jpeg(bare: Bare, mode: str, size: tuple[int, int], least: int) -> JpegPixels | None:
-    """Decode an 8-bit JPEG, scaled down by 2, 4 or 8 if its short side keeps `least` pixels.
+def decode_jpeg(file: StrippedFile, mode: str, size: tuple[int, int], min_short_side: int) -> JpegPixels | None:
+    """Decode an 8-bit JPEG, scaled down by 2, 4 or 8 if its short side keeps `min_short_side` pixels.
 
-    Twice as fast as Pillow, with the same pixels; and a photo of 12 megapixels six times as fast again. `least` is
+    Twice as fast as Pillow, with the same pixels; and a photo of 12 megapixels six times as fast again. The least is
     twice what the model's transforms resize to: with less, labels begin to differ (docs/formats.md).
 
     Args:
-        bare: the file.
+        file: without metadata.
         mode: Pillow's, one of `COLOURS`.
         size: width and height.
-        least: pixels of the short side.
+        min_short_side: pixels of the short side.
 
     Returns:
         None where simplejpeg cannot, and Pillow must.
@@ -58,41 +58,41 @@ def decode_jpeg(bare: Bare, mode: str, size: tuple[int, int], least: int) -> Jpe
         ImageError: rows are missing.
 
     """
-    divisor = next((divisor for divisor in _SCALES if min(size) >= least * divisor), 1)
+    divisor = next((divisor for divisor in _SCALES if min(size) >= min_short_side * divisor), 1)
     width, height = (-(-side // divisor) for side in size)
     options = {"colorspace": COLOURS[mode], "min_width": width, "min_height": height}
     try:
-        return JpegPixels(simplejpeg.decode_jpeg(bare.data, **options), bare.complaint)
+        return JpegPixels(simplejpeg.decode_jpeg(file.data, **options), file.warning)
     except ValueError as error:
-        complaint = str(error)
-    for shorter in _without_padding(bare.data, complaint):
+        warning = str(error)
+    for shorter in _without_padding(file.data, warning):
         with suppress(ValueError):  # what was left over was no padding
-            return JpegPixels(simplejpeg.decode_jpeg(shorter, **options), bare.complaint)
+            return JpegPixels(simplejpeg.decode_jpeg(shorter, **options), file.warning)
     try:
-        pixels = simplejpeg.decode_jpeg(bare.data, strict=False, **options)
+        pixels = simplejpeg.decode_jpeg(file.data, strict=False, **options)
     except ValueError:
         return None
-    if not bare.ended and not _has_more(bare.data, complaint):
+    if not file.has_end and not _has_more(file.data, warning):
         raise ImageError(FailureKind.TRUNCATED, "the file ends before the picture does")
     _check_rows(pixels)
-    return JpegPixels(pixels, complaint)
+    return JpegPixels(pixels, warning)
 
 
-def _without_padding(data: bytes, complaint: str) -> Iterator[bytes]:
+def _without_padding(data: bytes, warning: str) -> Iterator[bytes]:
     """Yield the file without the zeros between its last pixel and its end; nothing, if something else lies there.
 
     The last pixels may end in zeros of their own, so some of them are left in turn.
     """
     body = data.removesuffix(_EOI)
-    if _LEFT_OVER.search(complaint) and not _has_more(data, complaint):
+    if _LEFT_OVER.search(warning) and not _has_more(data, warning):
         sound = len(body.rstrip(b"\0"))
         for own in range(_MOST_OWN_ZEROS + 1):
             yield body[: sound + own] + _EOI
 
 
-def _has_more(data: bytes, complaint: str) -> bool:
+def _has_more(data: bytes, warning: str) -> bool:
     """Tell whether something lies behind the last pixel, so that the file did not end too early; zeros are nothing."""
-    found = _LEFT_OVER.search(complaint)
+    found = _LEFT_OVER.search(warning)
     return bool(found and data.removesuffix(_EOI)[-int(found[1]) :].strip(b"\0"))
 
 

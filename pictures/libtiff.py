@@ -26,23 +26,23 @@ _TOO_FEW_BYTES = "bytes, expected"
 #: libtiff's `TIFFErrorHandlerExt`: the file, the module, a format of printf's, its arguments.
 _HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p)
 
-_heard: list[str] = []
+_messages: list[str] = []
 
 
-def _hear(_file: int | None, _module: bytes | None, form: bytes | None, arguments: int | None) -> None:
-    if form is None or len(_heard) >= _MOST_MESSAGES:
+def _capture(_file: int | None, _module: bytes | None, form: bytes | None, arguments: int | None) -> None:
+    if form is None or len(_messages) >= _MOST_MESSAGES:
         return
     message = ctypes.create_string_buffer(_MESSAGE_BYTES)
     _LIBC.vsnprintf(message, _MESSAGE_BYTES, form, ctypes.c_void_p(arguments))
     text = message.value.decode(errors="replace").strip()
-    if text not in _heard:
-        _heard.append(text)
+    if text not in _messages:
+        _messages.append(text)
 
 
 _LIBC = ctypes.CDLL(None)
 #: A handle on Pillow's own module finds the symbols of the libtiff that it is linked to.
 _LIBTIFF = ctypes.CDLL(_imaging.__file__)
-_HANDLER_KEPT = _HANDLER(_hear)  # for as long as libtiff may call it
+_HANDLER_KEPT = _HANDLER(_capture)  # for as long as libtiff may call it
 
 if hasattr(_LIBTIFF, "TIFFSetErrorHandlerExt"):
     _LIBTIFF.TIFFSetErrorHandler(None)  # the one that prints
@@ -50,19 +50,19 @@ if hasattr(_LIBTIFF, "TIFFSetErrorHandlerExt"):
 
 
 @contextmanager
-def hears_libtiff() -> Iterator[list[str]]:
+def capture_libtiff_errors() -> Iterator[list[str]]:
     """Collect what libtiff says meanwhile.
 
     Raises:
         ImageError: in place of Pillow's "decoder error -2", where libtiff said more.
 
     """
-    _heard.clear()
+    _messages.clear()
     try:
-        yield _heard
+        yield _messages
     except OSError as error:
-        if not _heard:
+        if not _messages:
             raise
-        said = "; ".join(_heard)
+        said = "; ".join(_messages)
         kind = FailureKind.TRUNCATED if _TOO_FEW_BYTES in said else FailureKind.DAMAGED
         raise ImageError(kind, said) from error

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pictures.viewed import Viewed
+    from pictures.display import DisplayPicture
     from storage.records import Preprocessing
 
 Box = tuple[float, float, float, float]
@@ -53,13 +53,13 @@ _SUPPORT = {Image.Resampling.NEAREST: 0, Image.Resampling.BILINEAR: 1, Image.Res
 
 
 def crop(
-    picture: Viewed,
+    picture: DisplayPicture,
     orientation: int,
     preprocessing: Preprocessing,
     *,
     stored_size: tuple[int, int] | None = None,
 ) -> NDArray[np.uint8]:
-    """Return the model's view of a picture.
+    """Return the part of a picture that the model gets.
 
     Args:
         picture: not yet upright.
@@ -79,15 +79,15 @@ def crop(
     size, method = preprocessing.crop_size, _RESAMPLING[preprocessing.interpolation]
     if method is Image.Resampling.BICUBIC:
         vertical_first = _is_vertical_first(upright, preprocessing) != (orientation in _SIDEWAYS)
-        view = _resize_by_bands(picture, size, box, method, vertical_first=vertical_first)
+        cropped = _resize_by_bands(picture, size, box, method, vertical_first=vertical_first)
     elif picture.size[0] * picture.size[1] > BAND_PIXELS:
-        view = _resize_by_bands(picture, size, box, method, vertical_first=_cuts_height_first(picture.size, size))
+        cropped = _resize_by_bands(picture, size, box, method, vertical_first=_cuts_height_first(picture.size, size))
     else:
-        view = picture.part((0, 0, *picture.size)).resize((size, size), method, box)
-    # Turning the small view upright is cheaper than turning the picture.
+        cropped = picture.part((0, 0, *picture.size)).resize((size, size), method, box)
+    # Turning the small crop upright is cheaper than turning the picture.
     if orientation in _UPRIGHT:
-        view = view.transpose(_UPRIGHT[orientation])
-    return np.asarray(view.convert("RGB"))
+        cropped = cropped.transpose(_UPRIGHT[orientation])
+    return np.asarray(cropped.convert("RGB"))
 
 
 def upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
@@ -129,7 +129,7 @@ def _cuts_height_first(size: tuple[int, int], side: int) -> bool:
 
 
 def _resize_by_bands(
-    picture: Viewed, size: int, box: Box, method: Image.Resampling, *, vertical_first: bool
+    picture: DisplayPicture, size: int, box: Box, method: Image.Resampling, *, vertical_first: bool
 ) -> Image.Image:
     """Resize as Pillow does, first along one side and then along the other; the first time by bands.
 

@@ -13,7 +13,7 @@ from archive.failures import FailureKind, ImageError
 from pictures.formats import png
 
 if TYPE_CHECKING:
-    from pictures.formats import Bare
+    from pictures.formats import StrippedFile
 
 #: Of the rows. With more of them missing, what is left is not the picture.
 MOST_MISSING = 0.1
@@ -32,7 +32,7 @@ def check_rows(there: float) -> str | None:
     return said if there < 1 else None
 
 
-def load_png(file: Bare, picture: Image.Image) -> tuple[Image.Image, str | None]:
+def load_png(file: StrippedFile, picture: Image.Image) -> tuple[Image.Image, str | None]:
     """Return a PNG with its pixels decoded, and what is known of damage in it.
 
     Its decoder takes packed rows that end early for all there are, and refuses rows which are all there for a wrong
@@ -42,18 +42,18 @@ def load_png(file: Bare, picture: Image.Image) -> tuple[Image.Image, str | None]
         ImageError: too many rows are missing.
 
     """
-    complaint = file.complaint
+    warning = file.warning
     try:
         picture.load()
     except OSError:
-        if complaint or png.rows_there(file.data) < 1:
+        if warning or png.share_of_rows(file.data) < 1:
             raise
         picture = Image.open(io.BytesIO(png.without_check_sum(file.data)), formats=("PNG",))
         picture.load()
-        return picture, "the check sum of its pixels is wrong"
+        return picture, "the checksum of its pixels is wrong"
     if picture.info.get("interlace") or _ends_in_zeros(picture):  # to unpack all others again would cost time
-        complaint = check_rows(png.rows_there(file.data)) or complaint
-    return picture, complaint
+        warning = check_rows(png.share_of_rows(file.data)) or warning
+    return picture, warning
 
 
 def _ends_in_zeros(picture: Image.Image) -> bool:

@@ -32,7 +32,7 @@ _EDGE_PIXELS = 2048 * 2048
 _MOST_PIXEL_BYTES = 16
 
 
-def complaint(data: bytes, picture: TiffImageFile) -> str | None:
+def find_damage(data: bytes, picture: TiffImageFile) -> str | None:
     """Tell how many strips or tiles are damaged by their own check sums (deflate) or by libjpeg's warnings (JPEG).
 
     Raises:
@@ -43,7 +43,7 @@ def complaint(data: bytes, picture: TiffImageFile) -> str | None:
     if compression == _PLAIN:
         return check_rows(_share_there(picture))
     if compression in _DEFLATE:
-        room = _Room(picture.width * picture.height * _MOST_PIXEL_BYTES + _PIECE_OUT)
+        room = _ByteBudget(picture.width * picture.height * _MOST_PIXEL_BYTES + _PIECE_OUT)
         return _counted(data, picture, lambda strip: _is_inflated(strip, room))
     if compression in _JPEG:
         tables = bytes(picture.tag_v2.get(_JPEG_TABLES, b""))[:-2]  # without its end marker
@@ -101,14 +101,14 @@ def _strips(picture: TiffImageFile) -> Iterator[tuple[int, int]]:
         yield from zip(picture.tag_v2.get(places, ()), picture.tag_v2.get(counts, ()), strict=False)
 
 
-class _Room:
+class _ByteBudget:
     """Bytes that all strips of a picture together may still unpack to."""
 
     def __init__(self, left: int) -> None:
         self.left = left
 
 
-def _is_inflated(strip: bytes, room: _Room) -> bool:
+def _is_inflated(strip: bytes, room: _ByteBudget) -> bool:
     inflating = zlib.decompressobj()
     try:
         for at in range(0, len(strip), _PIECE_IN):

@@ -8,8 +8,8 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from archive.counts import ScanCounts
 from archive.scan import scan
-from archive.walk import ScanCounts
 from common.errors import DatabaseBusyError, DatabaseError, DatabaseRefusedError
 from storage.manifest import add_images, failed_images
 from storage.runs import begin_scan, mark_scanned

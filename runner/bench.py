@@ -14,8 +14,8 @@ import numpy as np
 
 from archive.failures import ImageError
 from archive.reading import Reader
-from archive.scan import find_roots, sample, scan
-from archive.walk import ScanCounts
+from archive.sample import draw_sample
+from archive.scan import find_roots
 from common.errors import ArchiveError, ModelError
 from host.machine import available_cpus, worker_count
 from host.private_folder import private_folder
@@ -29,7 +29,7 @@ from runner.display import Silent
 from runner.run import OpenedRun, follow_run
 from storage.database import Database
 from storage.figures import chunk_times, mean_stages, worker_samples
-from storage.records import ImageRef, shown
+from storage.records import shown
 from storage.runs import open_run, progress
 from storage.schema import ensure_schema
 
@@ -39,9 +39,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from archive.sample import Sample
     from common.settings import Settings
     from models.ready import ReadyModel
-    from storage.records import JsonObject, Run
+    from storage.records import ImageRef, JsonObject, Run
 
 #: Together they keep a bench to about a minute, starts and stops of workers included.
 SCAN_S = 10.0
@@ -136,12 +137,11 @@ def bench(settings: Settings, paths: Sequence[str], display: BenchDisplay) -> Be
     roots = find_roots(paths)
     ready = resolve(settings)
     measured = Bench(model=str(ready.model), engine=ready.engine)
-    scanned = ScanCounts()
-    refs = _draw(measured, roots, settings, scanned)
+    drawn = _draw(measured, roots, settings)
     display.archive(measured, roots)
-    for sentence in scanned.sentences():
+    for sentence in drawn.counts.sentences():
         display.note(sentence)
-    source = _endless(refs)
+    source = _endless(drawn.refs)
     views = _time_decoding(measured, source, roots, ready, settings)
     display.decoding(measured)
     for precision in all_precisions():
@@ -155,14 +155,13 @@ def bench(settings: Settings, paths: Sequence[str], display: BenchDisplay) -> Be
     return measured
 
 
-def _draw(measured: Bench, roots: Sequence[str], settings: Settings, counts: ScanCounts) -> list[ImageRef]:
+def _draw(measured: Bench, roots: Sequence[str], settings: Settings) -> Sample:
     begun = perf_counter()
-    found = scan(roots, settings.include, settings.exclude, counts=counts, no_skip=settings.no_skip)
-    drawn = sample(found, SAMPLE_IMAGES, SCAN_S)
+    drawn = draw_sample(roots, settings, SAMPLE_IMAGES, SCAN_S)
     measured.images, measured.is_whole, measured.scan_s = drawn.found, drawn.is_whole, perf_counter() - begun
     if not drawn.refs:
         raise ArchiveError(f"There is no image in {', '.join(map(shown, roots))}.")
-    return drawn.refs
+    return drawn
 
 
 def _endless(refs: Sequence[ImageRef]) -> Iterator[ImageRef]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from archive.failures import ImageError
 from archive.reading import Reader
-from archive.scan import find_roots, sample, scan
-from archive.walk import ScanCounts
+from archive.sample import draw_sample
+from archive.scan import find_roots
 from common.child_process import ChildError, ask_module
 from common.errors import ArchiveError, ModelError
 from common.settings import ENV_PREFIX, as_environment, load_settings
@@ -65,8 +65,7 @@ def draw_views(
     roots: Sequence[str], settings: Settings, preprocessing: Preprocessing
 ) -> list[NDArray[np.uint8] | None]:
     """Return a sample of the images under these roots as `read_views` does: for calibration, and for measuring it."""
-    found = scan(roots, settings.include, settings.exclude, counts=ScanCounts(), no_skip=settings.no_skip)
-    drawn = sample(found, 2 * MAX_CALIBRATION_IMAGES, SAMPLE_S)
+    drawn = draw_sample(roots, settings, 2 * MAX_CALIBRATION_IMAGES, SAMPLE_S)
     return read_views([ref.path for ref in drawn.refs], settings, preprocessing)
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from archive.scan import find_roots, sample, scan
-from archive.walk import ScanCounts
+from archive.sample import draw_sample
+from archive.scan import find_roots
 from common.child_process import ChildError, ask_module
 from common.errors import ArchiveError, ModelError, NightlabelError, UsageError
 from common.settings import ENV_PREFIX, RANDOM_WEIGHTS, as_environment
@@ -161,14 +161,12 @@ def _draw(settings: Settings, roots: Sequence[str], truth: Truth | None, say: Ca
     """
     if truth:
         here = truth.below(roots)
-        drawn = sample(scan(here, counts=ScanCounts()), IMAGES_WITH_TRUTH, math.inf)
+        drawn = draw_sample(here, settings, IMAGES_WITH_TRUTH, math.inf)
         if here and len(here) < len(truth):
             say(f"{len(here):,} of the {len(truth):,} images that the truth file names are here.")
     else:
-        counts = ScanCounts()
-        found = scan(roots, settings.include, settings.exclude, counts=counts, no_skip=settings.no_skip)
-        drawn = sample(found, IMAGES, SAMPLE_S)
-        for sentence in counts.sentences():
+        drawn = draw_sample(roots, settings, IMAGES, SAMPLE_S)
+        for sentence in drawn.counts.sentences():
             say(sentence)
         if not drawn.is_whole:
             say(

@@ -6,6 +6,7 @@ import csv
 import os
 from typing import TYPE_CHECKING
 
+from archive.location import lies_in
 from common.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,8 +60,7 @@ class Truth:
 
     def below(self, roots: Sequence[str]) -> list[str]:
         """Return the real paths of the images that are there, at or below one of these real paths, by name."""
-        inner = tuple(f"{root.rstrip('/')}/" for root in roots)
-        return sorted(path for path in self._rows if (path in roots or path.startswith(inner)) and os.path.isfile(path))
+        return sorted(path for path in self._rows if lies_in(path, roots) and os.path.isfile(path))
 
     def label(self, path: str, categories: Sequence[str]) -> str | None:
         """Return the true label of an image, as a model with these categories says it; None if it is not known.

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
-from archive.blocking import ask
-from archive.reading import why_gone
+from archive.blocking import call_with_timeout
+from archive.places import place_of
 from common.errors import ArchiveError
 from storage.records import shown
 
@@ -87,7 +86,7 @@ class ArchiveWatch:
     """Looks at the archive's folders again and again, in a thread: a dead network share may block it for ever."""
 
     def __init__(self, roots: Sequence[str]) -> None:
-        self._roots = [root for root in roots if not _is_file(root)]
+        self._roots = [root for root in roots if not _is_single_image(root)]
         self._asked = ""  #: the root that the thread looks at
         self._problem: str | None = None
         self._heard_at = time.monotonic()
@@ -122,16 +121,16 @@ class ArchiveWatch:
             problem = None
             for root in self._roots:
                 self._asked = root
-                reason = why_gone(root)
+                reason = place_of(root).why_gone(root)
                 self._heard_at = time.monotonic()
                 if reason:
                     problem = problem or f"{shown(root)}: {reason}"
             self._problem = problem
 
 
-def _is_file(root: str) -> bool:
-    """Tell whether a root is one file: where that is gone, it is one image's concern."""
+def _is_single_image(root: str) -> bool:
+    """Tell whether a root is one image: where that is gone, it is that image's concern."""
     try:
-        return ask(partial(os.path.isfile, root))
+        return call_with_timeout(partial(place_of(root).is_single_image, root))
     except TimeoutError:
         return False

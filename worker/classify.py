@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from archive.blocking import ask
+from archive.scan import find_image
 from host.machine import available_cpus
 from models.resolve import resolve
 from storage.records import ChunkImage, shown
@@ -54,15 +52,17 @@ def classify_files(files: Sequence[str], settings: Settings) -> list[Answer]:
     """Return the labels of each file, in the order given.
 
     Raises:
+        ArchiveError: one is of a kind of place that is not known here.
         ModelError: no such model, or its weights are missing or damaged.
 
     """
     ready = resolve(settings)
     batch_size = min(settings.batch_size, len(files))  # a single image must not wait for a batch
     labeller = Labeller(ready, settings.model_copy(update={"batch_size": batch_size}), threads=available_cpus())
-    images = [ChunkImage(position, os.path.abspath(file)) for position, file in enumerate(files)]
-    roots = [_real_path(file) for file in files]  # whatever is named on the command line may be read
-    outcomes = sorted(labeller.label(images, roots), key=lambda outcome: outcome.image_id)
+    locations = [find_image(file) for file in files]
+    images = [ChunkImage(position, location) for position, location in enumerate(locations)]
+    # Whatever is named on the command line may be read.
+    outcomes = sorted(labeller.label(images, locations), key=lambda outcome: outcome.image_id)
     return [
         Answer(
             path=file,
@@ -74,11 +74,3 @@ def classify_files(files: Sequence[str], settings: Settings) -> list[Answer]:
         )
         for file, outcome in zip(files, outcomes, strict=True)
     ]
-
-
-def _real_path(file: str) -> str:
-    try:
-        real: str = ask(partial(os.path.realpath, file))
-    except TimeoutError:  # its reading will say so
-        return os.path.abspath(file)
-    return real

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,17 +10,19 @@ import numpy as np
 from celery.exceptions import SoftTimeLimitExceeded
 
 from archive.failures import FailureKind, ImageError
+from archive.places import place_of
 from archive.reading import Reader
 from common.errors import EngineError
 from models.engines import load_engine
 from pictures.decoding import decode
-from storage.records import Outcome, mtime_ns_of
+from storage.records import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from archive.place import Version
     from archive.reading import ImageFile
     from common.settings import Settings
     from models.ready import ReadyModel
@@ -73,7 +74,9 @@ class Labeller:
                 file = reading()
                 batch.append(self._decode(image, file))
             except ImageError as error:
-                yield failed(image, error.kind, str(error), file, passes=error.passes, version=error.version)
+                yield failed(
+                    image, error.kind, str(error), file, is_transient=error.is_transient, version=error.version
+                )
             except SoftTimeLimitExceeded:
                 spent = perf_counter() - begun
                 if spent < self._time_limit_s / 2:
@@ -152,24 +155,19 @@ def failed(
     message: str,
     file: ImageFile | None = None,
     *,
-    passes: bool = False,
-    version: tuple[int, int] | None = None,
+    is_transient: bool = False,
+    version: Version | None = None,
 ) -> Outcome:
     """Return the outcome of an image that has no labels.
 
     It names the version of the file that failed, so that another one is labelled: the one that was read, or looked at,
     or what is there now if none was. For a file that vanished, that a share never answered for, or whose trouble
-    `passes`, it names none: the next run tries again.
+    `is_transient`, it names none: the next run tries again.
     """
     outcome = Outcome(image_id=image.image_id, error_kind=str(kind), error=message)
     if file:
         return replace(outcome, size=file.size, mtime_ns=file.mtime_ns, content=file.content, read_ms=file.read_ms)
-    if passes or kind in (FailureKind.VANISHED, FailureKind.TIMEOUT):
+    if is_transient or kind in (FailureKind.VANISHED, FailureKind.TIMEOUT):
         return outcome
-    if version:
-        return replace(outcome, size=version[0], mtime_ns=version[1])
-    try:
-        status = os.stat(image.path)
-    except OSError:
-        return outcome
-    return replace(outcome, size=status.st_size, mtime_ns=mtime_ns_of(status))
+    version = version or place_of(image.path).version_of(image.path)
+    return replace(outcome, size=version.size, mtime_ns=version.mtime_ns) if version else outcome

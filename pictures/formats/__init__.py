@@ -1,7 +1,7 @@
-"""What lies in a picture's file beside its pixels, taken out before a decoder sees it.
+"""Metadata is stripped from a picture's file before a decoder sees it.
 
 Decoders raise on metadata: a broken EXIF, a profile of 100 MB, a comment that is no text. None of it changes a pixel,
-but for the orientation, which is read here. So each format is walked, and what does not change pixels is left out; what
+but for the orientation, which is read here. So each format is parsed, and what does not change pixels is left out; what
 the file's own check sums, markers and end say of damage is kept.
 """
 
@@ -11,32 +11,32 @@ import struct
 from typing import TYPE_CHECKING
 
 from pictures.formats import bmp, gif, isobmff, jpeg, png, tiff, webp
-from pictures.formats.bare import Bare
+from pictures.formats.stripped import StrippedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Of each format: whether a file is of it, and what makes its pixels.
-_WALKERS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], Bare]], ...] = tuple(
-    (module.begins, module.bare) for module in (jpeg, png, tiff, webp, gif, bmp, isobmff)
+#: Of each format: whether a file is of it, and what strips such a file.
+_FORMATS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], StrippedFile]], ...] = tuple(
+    (module.has_signature, module.strip) for module in (jpeg, png, tiff, webp, gif, bmp, isobmff)
 )
 
 
-def bare(data: bytes) -> Bare:
-    """Return a file without what does not change its pixels; one whose structure is not understood, as it is.
+def strip_metadata(data: bytes) -> StrippedFile:
+    """Return a file without its metadata; one whose structure is not understood, as it is.
 
     Raises:
         ImageError: the file ends before the picture does.
 
     """
-    for begins, walk in _WALKERS:
-        if begins(data):
+    for has_signature, strip in _FORMATS:
+        if has_signature(data):
             try:
-                return walk(data)
+                return strip(data)
             # Cut short or damaged in its structure: a decoder says best what is wrong with it.
             except (ValueError, LookupError, struct.error):
-                return Bare(data, orientation=None)
-    return Bare(data)
+                return StrippedFile(data, orientation=None)
+    return StrippedFile(data)
 
 
-__all__ = ["Bare", "bare"]
+__all__ = ["StrippedFile", "strip_metadata"]

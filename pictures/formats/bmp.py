@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from pictures.formats.bare import Bare
+from pictures.formats.stripped import StrippedFile
 
 #: In the file: how long the second header is, bits of a pixel, and how many colours are used.
 _HEADER_BYTES_AT, _BITS_AT, _COLOURS_AT = 14, 28, 46
@@ -13,17 +13,17 @@ _LEAST_HEADER_BYTES = 40
 _MOST_INDEX_BITS = 8
 
 
-def begins(data: bytes) -> bool:
+def has_signature(data: bytes) -> bool:
     return data.startswith(b"BM")
 
 
-def bare(data: bytes) -> Bare:
+def strip(data: bytes) -> StrippedFile:
     """Return the file, with as many colours as there can be: viewers take no notice of more, and its decoder raises."""
     (header_bytes,) = struct.unpack_from("<I", data, _HEADER_BYTES_AT)
     if header_bytes < _LEAST_HEADER_BYTES:
-        return Bare(data)
+        return StrippedFile(data)
     (bits,), (colours,) = struct.unpack_from("<H", data, _BITS_AT), struct.unpack_from("<I", data, _COLOURS_AT)
     if bits > _MOST_INDEX_BITS or colours <= 1 << bits:
-        return Bare(data)
+        return StrippedFile(data)
     most = struct.pack("<I", 1 << bits)
-    return Bare(b"".join((data[:_COLOURS_AT], most, memoryview(data)[_COLOURS_AT + len(most) :])))
+    return StrippedFile(b"".join((data[:_COLOURS_AT], most, memoryview(data)[_COLOURS_AT + len(most) :])))

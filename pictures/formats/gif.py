@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pictures.formats.bare import Bare
+from pictures.formats.stripped import StrippedFile
 
 _SCREEN_BYTES = 13
 _PICTURE_BYTES = 10
@@ -11,11 +11,11 @@ _GRAPHIC_CONTROL = 0xF9
 _HAS_TABLE = 0x80
 
 
-def begins(data: bytes) -> bool:
+def has_signature(data: bytes) -> bool:
     return data[:6] in (b"GIF87a", b"GIF89a")
 
 
-def bare(data: bytes) -> Bare:
+def strip(data: bytes) -> StrippedFile:
     """Return the file up to the end of its first picture, without comments and what programs put.
 
     Raises:
@@ -35,8 +35,8 @@ def bare(data: bytes) -> Bare:
     pixels_at = at + _PICTURE_BYTES + _table_bytes(data[at + 9]) + 1
     end = _end_of_blocks(data, pixels_at)
     kept.append(data[at:end])
-    ended = data[end - 1 : end] == b"\0"
-    return Bare(b"".join((*kept, b"" if ended else b"\0", _TRAILER)), ended=ended)
+    has_end = data[end - 1 : end] == b"\0"
+    return StrippedFile(b"".join((*kept, b"" if has_end else b"\0", _TRAILER)), has_end=has_end)
 
 
 def _table_bytes(flags: int) -> int:

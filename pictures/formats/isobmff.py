@@ -11,7 +11,7 @@ import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from pictures.formats.bare import HOLE_COMPLAINT, Bare, bounded, has_hole
+from pictures.formats.stripped import ZERO_RUN_WARNING, StrippedFile, bounded, has_zero_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,20 +39,20 @@ _MAJOR_BRAND, _OTHER_BRANDS_AT = slice(8, 12), 16
 _SIZE = re.compile(rb"ispe\0\0\0\0(?=.{8})", re.DOTALL)
 
 
-def begins(data: bytes) -> bool:
+def has_signature(data: bytes) -> bool:
     return data[4:8] == b"ftyp"
 
 
-def bare(data: bytes) -> Bare:
+def strip(data: bytes) -> StrippedFile:
     """Return the file with nothing moved; its decoder tells how the picture is turned."""
-    whole, coded, complaint = bytearray(data), set[int](), None
+    whole, coded, warning = bytearray(data), set[int](), None
     whole[_MAJOR_BRAND] = _brand(data)
     for kind, begin, end in _inside_meta(data):
         if kind == b"iinf":
             coded = _hide(whole, data, begin, end)
-        elif kind == b"iloc" and any(has_hole(data, *extent) for extent in _extents(data, begin, coded)):
-            complaint = HOLE_COMPLAINT
-    return Bare(bytes(whole), orientation=None, complaint=complaint)
+        elif kind == b"iloc" and any(has_zero_run(data, *extent) for extent in _extents(data, begin, coded)):
+            warning = ZERO_RUN_WARNING
+    return StrippedFile(bytes(whole), orientation=None, warning=warning)
 
 
 def _brand(data: bytes) -> bytes:

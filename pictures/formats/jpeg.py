@@ -11,7 +11,7 @@ import numpy as np
 
 from archive.failures import FailureKind, ImageError
 from pictures.formats import orientation
-from pictures.formats.bare import HOLE_COMPLAINT, MOST_PARTS, Bare, bounded, has_hole
+from pictures.formats.stripped import MOST_PARTS, ZERO_RUN_WARNING, StrippedFile, bounded, has_zero_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,27 +51,27 @@ class Segment(NamedTuple):
 
 
 @dataclass
-class _Walk:
-    """What has been seen of a file so far."""
+class _Parsed:
+    """What has been parsed of a file so far."""
 
     kept: list[bytes | memoryview] = field(default_factory=lambda: [_SOI])
     exifs: list[bytes] = field(default_factory=list)
     xmp: bytes = b""
     frame: int = 0  #: the marker of its start of frame
-    height_at: int | None = None  #: in the bare file, of a height that a DNL segment will tell
+    height_at: int | None = None  #: in the stripped file, of a height that a DNL segment will tell
     components: int = 0
     #: The symbol of the shortest code, by class and number of a Huffman table.
     commonest: dict[int, int] = field(default_factory=dict)
     #: By component and coefficient of a progressive picture: bits that are still to come.
     coming: dict[tuple[int, int], int] = field(default_factory=dict)
-    hole: bool = False
+    has_zero_run: bool = False
 
 
-def begins(data: bytes) -> bool:
+def has_signature(data: bytes) -> bool:
     return data.startswith(b"\xff\xd8\xff")
 
 
-def bare(data: bytes) -> Bare:
+def strip(data: bytes) -> StrippedFile:
     """Return the first picture of the file, with an end marker.
 
     Raises:
@@ -80,30 +80,30 @@ def bare(data: bytes) -> Bare:
         ImageError: scans of a progressive picture are missing.
 
     """
-    walk, view, first_scan, end, height = _Walk(), memoryview(data), 0, 0, b""
+    parsed, view, first_scan, end, height = _Parsed(), memoryview(data), 0, 0, b""
     for segment in bounded(segments(data)):
         end = min(segment.coded_end + len(_EOI), len(data))
         first_scan = first_scan or (segment.marker == _SOS and segment.begin)
         body = data[segment.begin + 4 : segment.end]
         if not first_scan:
-            _keep(segment, view, body, walk)
+            _keep(segment, view, body, parsed)
         elif segment.marker == _DNL:
             height = body[:2]
         elif segment.marker == _DHT:
-            _note_tables(body, walk)
+            _note_tables(body, parsed)
         elif segment.marker == _SOS:
-            _note_scan(body, walk)
-            walk.hole |= _has_odd_hole(data, segment.end, segment.coded_end, body, walk)
+            _note_scan(body, parsed)
+            parsed.has_zero_run |= _has_suspicious_zero_run(data, segment.end, segment.coded_end, body, parsed)
     if not first_scan:
         raise LookupError("no scan")
-    ended = data[end - 2 : end] == _EOI
-    whole = b"".join((*walk.kept, view[first_scan:end], b"" if ended else _EOI))
-    if height and walk.height_at:
-        whole = whole[: walk.height_at] + height + whole[walk.height_at + len(height) :]
-    if not ended and _is_incomplete(walk):
+    has_end = data[end - 2 : end] == _EOI
+    whole = b"".join((*parsed.kept, view[first_scan:end], b"" if has_end else _EOI))
+    if height and parsed.height_at:
+        whole = whole[: parsed.height_at] + height + whole[parsed.height_at + len(height) :]
+    if not has_end and _is_incomplete(parsed):
         raise ImageError(FailureKind.TRUNCATED, "the file ends before the last of its scans")
-    complaint = HOLE_COMPLAINT if walk.hole else None
-    return Bare(whole, orientation.chosen(walk.exifs, walk.xmp), ended=ended, complaint=complaint)
+    warning = ZERO_RUN_WARNING if parsed.has_zero_run else None
+    return StrippedFile(whole, orientation.choose(parsed.exifs, parsed.xmp), has_end=has_end, warning=warning)
 
 
 def scans_of(data: bytes) -> int:
@@ -161,64 +161,64 @@ def _markers(data: bytes, begin: int) -> Iterator[int]:
         yield from (block + at[_ENDS_SCAN[values[at + 1]]]).tolist()
 
 
-def _keep(segment: Segment, view: memoryview, body: bytes, walk: _Walk) -> None:
+def _keep(segment: Segment, view: memoryview, body: bytes, parsed: _Parsed) -> None:
     """Keep what decoding needs of the segments before the first scan."""
     marker = segment.marker
     if marker in _FRAMES:
-        walk.frame, walk.components = marker, body[5]
+        parsed.frame, parsed.components = marker, body[5]
         if body[1:3] == b"\0\0":
-            walk.height_at = sum(map(len, walk.kept)) + 5
+            parsed.height_at = sum(map(len, parsed.kept)) + 5
     if marker in _FRAMES or marker in _TABLES:
-        walk.kept.append(view[segment.begin : segment.end])
-    _note(marker, body, walk)
+        parsed.kept.append(view[segment.begin : segment.end])
+    _note(marker, body, parsed)
 
 
-def _note(marker: int, body: bytes, walk: _Walk) -> None:
-    if marker == _APP0 and body.startswith(b"JFIF\0") and _JFIF not in walk.kept:
-        walk.kept.insert(1, _JFIF)
-        walk.height_at = walk.height_at and walk.height_at + len(_JFIF)
+def _note(marker: int, body: bytes, parsed: _Parsed) -> None:
+    if marker == _APP0 and body.startswith(b"JFIF\0") and _JFIF not in parsed.kept:
+        parsed.kept.insert(1, _JFIF)
+        parsed.height_at = parsed.height_at and parsed.height_at + len(_JFIF)
     elif marker == _APP14 and body.startswith(b"Adobe") and len(body) >= len("Adobe") + 7:
         known = body[11] in _TRANSFORMS
-        walk.kept.append(b"\xff\xee\0\x0e" + body[:11] + (body[11:12] if known else b"\1"))
+        parsed.kept.append(b"\xff\xee\0\x0e" + body[:11] + (body[11:12] if known else b"\1"))
     elif marker == _APP1 and body.startswith(b"Exif\0\0"):
-        walk.exifs.append(body)
+        parsed.exifs.append(body)
     elif marker == _APP1 and body.startswith(_XMP):
-        walk.xmp = walk.xmp or body
+        parsed.xmp = parsed.xmp or body
     elif marker == _DHT:
-        _note_tables(body, walk)
+        _note_tables(body, parsed)
 
 
-def _note_tables(body: bytes, walk: _Walk) -> None:
+def _note_tables(body: bytes, parsed: _Parsed) -> None:
     at = 0
     while at + 17 <= len(body):
         symbols = sum(body[at + 1 : at + 17])
         if symbols and at + 17 < len(body):
-            walk.commonest[body[at]] = body[at + 17]
+            parsed.commonest[body[at]] = body[at + 17]
         at += 17 + symbols
 
 
-def _note_scan(scan: bytes, walk: _Walk) -> None:
+def _note_scan(scan: bytes, parsed: _Parsed) -> None:
     """Keep account of the coefficients that a progressive picture has got."""
     components = scan[0]
     first, last, bits = scan[-3:]
     for component in scan[1 : 1 + 2 * components : 2]:
         for coefficient in range(first, min(last, _LAST_COEFFICIENT) + 1):
-            walk.coming[component, coefficient] = bits & 15
+            parsed.coming[component, coefficient] = bits & 15
 
 
-def _is_incomplete(walk: _Walk) -> bool:
-    if walk.frame not in _PROGRESSIVE:
+def _is_incomplete(parsed: _Parsed) -> bool:
+    if parsed.frame not in _PROGRESSIVE:
         return False
-    return len(walk.coming) < walk.components * (_LAST_COEFFICIENT + 1) or any(walk.coming.values())
+    return len(parsed.coming) < parsed.components * (_LAST_COEFFICIENT + 1) or any(parsed.coming.values())
 
 
-def _has_odd_hole(data: bytes, begin: int, end: int, scan: bytes, walk: _Walk) -> bool:
+def _has_suspicious_zero_run(data: bytes, begin: int, end: int, scan: bytes, parsed: _Parsed) -> bool:
     """Tell whether zeros that no encoder wrote lie in a scan: they do where they would stand for many coefficients."""
-    if not has_hole(data, begin, end):
+    if not has_zero_run(data, begin, end):
         return False
     first, last, bits = scan[-3:]
     tables = scan[2 : 2 + 2 * scan[0] : 2]
     used = [table >> 4 for table in tables if first == 0 and not bits >> 4]
     used += [0x10 | table & 15 for table in tables if last > 0]
     # A symbol whose lower four bits are 0 is followed by no coefficient: ITU T.81, F.1.2.
-    return any(walk.commonest.get(table, 0) & 15 for table in used)
+    return any(parsed.commonest.get(table, 0) & 15 for table in used)

@@ -22,10 +22,10 @@ _IN_XMP = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 _PREFIX = b"Exif\0\0"
 
 
-def chosen(exifs: Iterable[bytes], xmp: bytes = b"") -> int:
+def choose(exifs: Iterable[bytes], xmp: bytes = b"") -> int:
     """Return the orientation that a viewer heeds: the first that an EXIF block tells, else XMP's, else upright."""
     for exif in exifs:
-        told = in_exif(exif)
+        told = from_exif(exif)
         if told is not None:
             return told if UPRIGHT <= told <= HIGHEST else UPRIGHT
     found = _IN_XMP.search(xmp)
@@ -33,7 +33,7 @@ def chosen(exifs: Iterable[bytes], xmp: bytes = b"") -> int:
     return told if UPRIGHT <= told <= HIGHEST else UPRIGHT
 
 
-def in_exif(exif: bytes) -> int | None:
+def from_exif(exif: bytes) -> int | None:
     """Return what the block tells, however much of the rest of it is broken; None: nothing."""
     block = exif.removeprefix(_PREFIX)
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])

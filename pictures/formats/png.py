@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from archive.failures import FailureKind, ImageError
 from pictures.formats import orientation
-from pictures.formats.bare import Bare, bounded
+from pictures.formats.stripped import StrippedFile, bounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,7 @@ class _Chunk(NamedTuple):
 
 
 @dataclass
-class _Walk:
+class _Parsed:
     kept: list[bytes | memoryview] = field(default_factory=lambda: [_SIGNATURE])
     exifs: list[bytes] = field(default_factory=list)
     xmp: bytes = b""
@@ -66,11 +66,11 @@ class _Walk:
     wrong: int = 0  #: chunks whose check sum is wrong, though they make pixels
 
 
-def begins(data: bytes) -> bool:
+def has_signature(data: bytes) -> bool:
     return data.startswith(_SIGNATURE)
 
 
-def bare(data: bytes) -> Bare:
+def strip(data: bytes) -> StrippedFile:
     """Return the chunks that make the default picture, and an end.
 
     Raises:
@@ -78,23 +78,23 @@ def bare(data: bytes) -> Bare:
         ValueError: no pixels, or too many chunks.
 
     """
-    walk, ended, has_pixels, view = _Walk(), False, False, memoryview(data)
+    parsed, has_end, has_pixels, view = _Parsed(), False, False, memoryview(data)
     for chunk in bounded(_chunks(data, view)):
-        ended = chunk.kind == b"IEND"
-        if ended:
+        has_end = chunk.kind == b"IEND"
+        if has_end:
             break
         if chunk.kind in _KEPT:
             has_pixels |= chunk.kind == _PIXELS
-            _keep(chunk, view, walk)
+            _keep(chunk, view, parsed)
         else:
-            _note(chunk, walk)
+            _note(chunk, parsed)
     if not has_pixels:
         raise ValueError("no pixels")
-    if walk.header and walk.header.colour == _INDEXED and not walk.has_palette:
+    if parsed.header and parsed.header.colour == _INDEXED and not parsed.has_palette:
         raise ImageError(FailureKind.DAMAGED, "its palette is missing")
-    complaint = f"the check sums of {walk.wrong} of its chunks are wrong" if walk.wrong else None
-    whole = b"".join((*walk.kept, _END))
-    return Bare(whole, orientation.chosen(walk.exifs, walk.xmp), ended=ended, complaint=complaint)
+    warning = f"wrong checksums in {parsed.wrong} of its chunks" if parsed.wrong else None
+    whole = b"".join((*parsed.kept, _END))
+    return StrippedFile(whole, orientation.choose(parsed.exifs, parsed.xmp), has_end=has_end, warning=warning)
 
 
 def _chunks(data: bytes, view: memoryview) -> Iterator[_Chunk]:
@@ -113,21 +113,21 @@ def _chunks(data: bytes, view: memoryview) -> Iterator[_Chunk]:
         at = end + 4
 
 
-def _keep(chunk: _Chunk, view: memoryview, walk: _Walk) -> None:
+def _keep(chunk: _Chunk, view: memoryview, parsed: _Parsed) -> None:
     if not chunk.is_sound:
-        walk.wrong += 1
+        parsed.wrong += 1
         if chunk.kind == _TRANSPARENCY:
             return  # as libpng does
     if chunk.kind == _HEADER:
-        walk.header = walk.header or _Header._make(struct.unpack_from(">IIBBBBB", chunk.body))
-    walk.has_palette |= chunk.kind == _PALETTE
-    if chunk.kind == _TRANSPARENCY and walk.header:
-        walk.kept.append(_transparency(bytes(chunk.body), walk.header))
+        parsed.header = parsed.header or _Header._make(struct.unpack_from(">IIBBBBB", chunk.body))
+    parsed.has_palette |= chunk.kind == _PALETTE
+    if chunk.kind == _TRANSPARENCY and parsed.header:
+        parsed.kept.append(_transparency(bytes(chunk.body), parsed.header))
         return
     whole = view[chunk.begin : chunk.begin + 8 + len(chunk.body) + 4]
     if len(whole) < len(chunk.body) + 12:  # the file ends in it: its decoder gets what is there
         whole = memoryview(_chunk(chunk.kind, chunk.body))
-    walk.kept.append(whole)
+    parsed.kept.append(whole)
 
 
 def _chunk(kind: bytes, body: bytes | memoryview) -> bytes:
@@ -152,8 +152,8 @@ def _transparency(body: bytes, header: _Header) -> bytes:
     return _chunk(_TRANSPARENCY, body)
 
 
-def rows_there(data: bytes) -> float:
-    """Return for which share of its rows there are bytes in a bare file, whatever zlib's check sum says of them."""
+def share_of_rows(data: bytes) -> float:
+    """Return for which share of its rows there are bytes in a stripped file, whatever zlib's check sum says of them."""
     header = _Header._make(struct.unpack_from(">IIBBBBB", data, len(_SIGNATURE) + 8))
     expected, there, packed = _bytes_of_rows(header), 0, _packed(data)
     inflating = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -169,7 +169,7 @@ def rows_there(data: bytes) -> float:
 
 
 def without_check_sum(data: bytes) -> bytes:
-    """Return a bare file without the check sum that zlib puts behind the rows."""
+    """Return a stripped file without the check sum that zlib puts behind the rows."""
     parts = (_chunk(chunk.kind, chunk.body) for chunk in _chunks(data, memoryview(data)) if chunk.kind in _KEPT[:-1])
     return b"".join((_SIGNATURE, *parts, _chunk(_PIXELS, _packed(data)[:-_ZLIB_SUM_BYTES]), _END))
 
@@ -188,17 +188,17 @@ def _bytes_of_rows(header: _Header) -> int:
     return total
 
 
-def _note(chunk: _Chunk, walk: _Walk) -> None:
+def _note(chunk: _Chunk, parsed: _Parsed) -> None:
     if not chunk.is_sound:
         return
     if chunk.kind == _EXIF:
-        walk.exifs.insert(0, bytes(chunk.body))
+        parsed.exifs.insert(0, bytes(chunk.body))
     elif chunk.kind in _TEXTS:
         keyword, _, rest = bytes(chunk.body[:_MOST_TEXT]).partition(b"\0")
         if keyword == _RAW_EXIF:
-            walk.exifs.append(_from_digits(_text(chunk.kind, rest)))
+            parsed.exifs.append(_from_digits(_text(chunk.kind, rest)))
         elif keyword == _XMP:
-            walk.xmp = walk.xmp or _text(chunk.kind, rest)
+            parsed.xmp = parsed.xmp or _text(chunk.kind, rest)
 
 
 def _text(kind: bytes, rest: bytes) -> bytes:

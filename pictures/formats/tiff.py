@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from archive.failures import FailureKind, ImageError
 from pictures.formats import orientation
-from pictures.formats.bare import Bare
+from pictures.formats.stripped import StrippedFile
 
 #: TIFF 6.0; its supplements 1 and 2; Technical Note 2 (JPEG); the limits of values and GDAL's no-data value.
 _KEPT = frozenset(
@@ -38,11 +38,11 @@ class _Layout(NamedTuple):
         return 4 + 2 * struct.calcsize(self.place)
 
 
-def begins(data: bytes) -> bool:
+def has_signature(data: bytes) -> bool:
     return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def bare(data: bytes) -> Bare:
+def strip(data: bytes) -> StrippedFile:
     """Return the file with a directory that tells nothing but pixels, at the place of its first one.
 
     Raises:
@@ -69,7 +69,7 @@ def bare(data: bytes) -> Bare:
     directory = struct.pack(order + layout.entries, len(kept)) + b"".join(kept) + bytes(size)
     view = memoryview(data)
     whole = b"".join((view[:at], directory, view[at + len(directory) :]))
-    return Bare(whole, _orientation(data, entries, layout))
+    return StrippedFile(whole, _orientation(data, entries, layout))
 
 
 def _orientation(data: bytes, entries: dict[int, bytes], layout: _Layout) -> int:
@@ -81,5 +81,5 @@ def _orientation(data: bytes, entries: dict[int, bytes], layout: _Layout) -> int
         return told if orientation.UPRIGHT <= told <= orientation.HIGHEST else orientation.UPRIGHT
     if _XMP in entries:
         count, place = struct.unpack_from(layout.order + 2 * layout.place, entries[_XMP], 4)
-        return orientation.chosen((), data[place : place + min(count, _MOST_XMP)])
+        return orientation.choose((), data[place : place + min(count, _MOST_XMP)])
     return orientation.UPRIGHT

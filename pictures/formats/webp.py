@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from archive.failures import FailureKind, ImageError
 from pictures.formats import orientation
-from pictures.formats.bare import HOLE_COMPLAINT, Bare, bounded, has_hole
+from pictures.formats.stripped import ZERO_RUN_WARNING, StrippedFile, bounded, has_zero_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,11 +26,11 @@ class _Chunk(NamedTuple):
     body: bytes  #: cut short where the file ends
 
 
-def begins(data: bytes) -> bool:
+def has_signature(data: bytes) -> bool:
     return data[:4] == b"RIFF" and data[8:_HEAD_BYTES] == b"WEBP"
 
 
-def bare(data: bytes) -> Bare:
+def strip(data: bytes) -> StrippedFile:
     """Return the chunks that make the first picture.
 
     Raises:
@@ -38,13 +38,13 @@ def bare(data: bytes) -> Bare:
 
     """
     kept: dict[bytes, bytes] = {}  # each kind once: of an animation, the first frame
-    exifs, xmp, complaint = [], b"", None
+    exifs, xmp, warning = [], b"", None
     for chunk in bounded(_chunks(data)):
         if chunk.kind in _KEPT and chunk.kind not in kept:
             if len(chunk.body) < chunk.length:
                 raise ImageError(FailureKind.TRUNCATED, "the file ends before the picture does")
-            if chunk.kind in _CODED and has_hole(chunk.body, 0, chunk.length):
-                complaint = HOLE_COMPLAINT
+            if chunk.kind in _CODED and has_zero_run(chunk.body, 0, chunk.length):
+                warning = ZERO_RUN_WARNING
             kept[chunk.kind] = chunk.body
         elif chunk.kind == b"EXIF":
             exifs.append(chunk.body)
@@ -54,7 +54,7 @@ def bare(data: bytes) -> Bare:
         kept[_EXTENDED] = bytes([flags[0] & ~_METADATA_FLAGS]) + flags[1:]
     chunks = b"".join(kind + struct.pack("<I", len(body)) + body + bytes(len(body) % 2) for kind, body in kept.items())
     whole = b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks
-    return Bare(whole, orientation.chosen(exifs, xmp), complaint=complaint)
+    return StrippedFile(whole, orientation.choose(exifs, xmp), warning=warning)
 
 
 def _chunks(data: bytes) -> Iterator[_Chunk]:

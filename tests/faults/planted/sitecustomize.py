@@ -109,7 +109,7 @@ def plant_in_reading(module):
         return really(descriptor, *arguments)
 
 
-def plant_in_bounds(module):
+def plant_in_settings(module):
     """Have a disk count as silent after seconds that a test can wait."""
     module.SILENT_S = float(os.environ.get("SILENT_S", module.SILENT_S))
 
@@ -215,11 +215,11 @@ PLANTS = {
     "broker.app": plant_in_app,
     "common.child_process": plant_in_parenthood,
     "celery.worker.consumer.consumer": plant_in_celery,
-    "archive.blocking": plant_in_bounds,
+    "common.settings": plant_in_settings,
     "producer.publish": plant_in_publishing,
     "models.engines.openvino": plant_in_engine,
     "worker.labelling": plant_in_labelling,
-    "archive.reading": plant_in_reading,
+    "archive.local_file": plant_in_reading,
     "worker.task": plant_in_task,
     "storage.outcomes": plant_in_outcomes,
     "worker.process": plant_in_process,

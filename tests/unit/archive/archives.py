@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from archive.counts import ScanCounts
 from archive.scan import scan
-from archive.walk import ScanCounts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import archive.reading
+import archive.local_file
 from archive.failures import FailureKind, ImageError
-from archive.reading import READS_OF_A_CHANGING_FILE, ImageFile, read_image
+from archive.local_file import READS_OF_A_CHANGING_FILE
+from archive.reading import ImageFile, read_image
 from storage.records import ChunkImage
 from worker.labelling import failed
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from archive.blocking import Alive
+    from archive.blocking import Heartbeat
 
 OLD, NEW = b"a heron, by its bytes", b"a shark, by its bytes"
 MTIME_NS = 1_700_000_000_000_000_000
@@ -67,17 +68,17 @@ def move_folder(path: Path) -> None:
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, change: Callable[[], None], *, after: bool, times: int = 1) -> None:
     """Have something happen right before, or right after, the bytes of a file are read, the first times."""
-    really = archive.reading._bytes
+    really = archive.local_file._bytes
     left = [times]
 
-    def read(descriptor: int, size: int, alive: Alive) -> bytes:
-        data = b"" if not after else really(descriptor, size, alive)
+    def read(descriptor: int, size: int, heartbeat: Heartbeat) -> bytes:
+        data = b"" if not after else really(descriptor, size, heartbeat)
         if left[0]:
             left[0] -= 1
             change()
-        return data if after else really(descriptor, size, alive)
+        return data if after else really(descriptor, size, heartbeat)
 
-    monkeypatch.setattr("archive.reading._bytes", read)
+    monkeypatch.setattr("archive.local_file._bytes", read)
 
 
 def version(file: ImageFile) -> tuple[bytes, int, int, str]:
@@ -107,7 +108,7 @@ def test_a_file_that_never_stops_changing_fails_and_is_tried_again_by_the_next_r
     with pytest.raises(ImageError, match="it changed 4 times while it was read") as caught:
         read_image(str(photo), [str(photo.parent)], 1000)
 
-    assert (caught.value.kind, caught.value.passes) == (FailureKind.UNREADABLE, True)
+    assert (caught.value.kind, caught.value.is_transient) == (FailureKind.UNREADABLE, True)
 
 
 def test_a_file_that_grows_without_end_is_not_read_without_end(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +122,7 @@ def test_a_file_that_grows_without_end_is_not_read_without_end(photo: Path, monk
             file.write(bytes(100))
         return really(descriptor, count)
 
-    monkeypatch.setattr("archive.reading.os.read", read)
+    monkeypatch.setattr("archive.local_file.os.read", read)
     with pytest.raises(ImageError):
         read_image(str(photo), [str(photo.parent)], 1000)
     assert len(asked) <= 3 * READS_OF_A_CHANGING_FILE

@@ -17,7 +17,7 @@ from storage.records import ChunkImage
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from archive.blocking import Alive
+    from archive.blocking import Heartbeat
     from archive.reading import ImageFile
 
 
@@ -62,11 +62,11 @@ def test_the_next_files_are_read_while_the_first_is_in_work_and_no_more_than_a_f
     begun: list[str] = []
     enough = threading.Event()
 
-    def noted(path: str, roots: Sequence[str], max_bytes: int, alive: Alive) -> ImageFile:
+    def noted(path: str, roots: Sequence[str], max_bytes: int, heartbeat: Heartbeat) -> ImageFile:
         begun.append(path)
         if len(begun) >= READ_AHEAD_FILES:
             enough.set()
-        return read_image(path, roots, max_bytes, alive)
+        return read_image(path, roots, max_bytes, heartbeat)
 
     monkeypatch.setattr("archive.reading.read_image", noted)
     coming = Reader(1000).ahead(files(folder, 40), [str(folder)])
@@ -84,8 +84,8 @@ def test_a_large_file_waits_for_its_turn(folder: Path, monkeypatch: pytest.Monke
     large.write_bytes(bytes(READ_AHEAD_MAX_BYTES + 1))
     read: list[Path] = []
 
-    def noted(path: str, roots: Sequence[str], max_bytes: int, alive: Alive) -> ImageFile:
-        file = read_image(path, roots, max_bytes, alive)
+    def noted(path: str, roots: Sequence[str], max_bytes: int, heartbeat: Heartbeat) -> ImageFile:
+        file = read_image(path, roots, max_bytes, heartbeat)
         read.append(Path(path))
         return file
 
@@ -122,15 +122,17 @@ def test_no_image_is_blamed_for_an_archive_that_is_gone(folder: Path, *, is_empt
         next(Reader(1000).ahead(images, [str(archive)]))[1]()
 
 
-def flaky(failures: int, kind: FailureKind, *, passes: bool) -> Callable[[str, Sequence[str], int, Alive], ImageFile]:
+def flaky(
+    failures: int, kind: FailureKind, *, is_transient: bool
+) -> Callable[[str, Sequence[str], int, Heartbeat], ImageFile]:
     """Return `read_image` as it is on a share that fails so many times first."""
     left = [failures]
 
-    def read(path: str, roots: Sequence[str], max_bytes: int, alive: Alive) -> ImageFile:
+    def read(path: str, roots: Sequence[str], max_bytes: int, heartbeat: Heartbeat) -> ImageFile:
         if left[0]:
             left[0] -= 1
-            raise ImageError(kind, "planted", passes=passes)
-        return read_image(path, roots, max_bytes, alive)
+            raise ImageError(kind, "planted", is_transient=is_transient)
+        return read_image(path, roots, max_bytes, heartbeat)
 
     return read
 
@@ -142,18 +144,22 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_a_file_that_its_disk_gives_at_last_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archive.reading.read_image", flaky(len(RETRY_PAUSES_S), FailureKind.UNREADABLE, passes=True))
+    monkeypatch.setattr(
+        "archive.reading.read_image", flaky(len(RETRY_PAUSES_S), FailureKind.UNREADABLE, is_transient=True)
+    )
     ((_, result),) = Reader(1000).ahead(files(folder, 1), [str(folder)])
 
     assert result().data == b"the bytes of file 0"
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize(("failures", "passes"), [(1, False), (len(RETRY_PAUSES_S) + 1, True)])
+@pytest.mark.parametrize(("failures", "is_transient"), [(1, False), (len(RETRY_PAUSES_S) + 1, True)])
 def test_a_file_that_is_not_there_or_fails_too_often_is_not_tried_again(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, failures: int, *, passes: bool
+    folder: Path, monkeypatch: pytest.MonkeyPatch, failures: int, *, is_transient: bool
 ) -> None:
-    monkeypatch.setattr("archive.reading.read_image", flaky(failures, FailureKind.UNREADABLE, passes=passes))
+    monkeypatch.setattr(
+        "archive.reading.read_image", flaky(failures, FailureKind.UNREADABLE, is_transient=is_transient)
+    )
     ((_, result),) = Reader(1000).ahead(files(folder, 1), [str(folder)])
 
     with pytest.raises(ImageError, match="planted"):

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from archive.scan import sample, scan
-from archive.walk import ScanCounts
+from archive.counts import ScanCounts
+from archive.sample import draw
+from archive.scan import scan
 from common.errors import ArchiveError
 from storage.records import ImageRef
 from tests.unit.archive.archives import PICTURE, counted, found, put
@@ -136,17 +137,17 @@ def _refs(count: int) -> Iterator[ImageRef]:
 
 
 def test_a_sample_of_a_small_archive_is_all_of_it() -> None:
-    drawn = sample(_refs(5), 10, 60)
+    drawn = draw(_refs(5), 10, 60)
     assert (sorted(drawn.refs), drawn.found, drawn.is_whole) == (sorted(_refs(5)), 5, True)
 
 
 def test_a_sample_of_a_large_archive_is_drawn_from_all_over_it() -> None:
-    drawn = sample(_refs(10_000), 1000, 60)
+    drawn = draw(_refs(10_000), 1000, 60)
     assert (len(set(drawn.refs)), drawn.found, drawn.is_whole) == (1000, 10_000, True)
     assert sum(ref.size for ref in drawn.refs) / 1000 == pytest.approx(5000, rel=0.05)
 
 
 def test_a_sample_says_when_its_time_was_up_before_the_archive() -> None:
-    drawn = sample(_refs(10), 10, 0)
+    drawn = draw(_refs(10), 10, 0)
     assert (len(drawn.refs), drawn.found, drawn.is_whole) == (1, 1, False)
-    assert sample(_refs(1), 10, 0).is_whole
+    assert draw(_refs(1), 10, 0).is_whole

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from archive.counts import ScanCounts
 from archive.scan import find_roots, scan
-from archive.walk import ScanCounts
 from common.errors import ArchiveError
 from tests.unit.archive.archives import counted, found, put
 from tests.unit.storage.privileges import without_privileges

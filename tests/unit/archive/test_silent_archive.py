@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from archive.counts import ScanCounts
 from archive.scan import find_roots, scan
-from archive.walk import ScanCounts
 from common.errors import ArchiveError
 from tests.dead_share import dead_share
 from tests.unit.archive.archives import put
@@ -42,7 +42,7 @@ def test_a_folder_that_never_answers_is_left_out_and_all_others_are_scanned(root
 def silent_file(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Have the look at a file without a suffix, into its first bytes, never return."""
     end = threading.Event()
-    monkeypatch.setattr("archive.walk.begins_like_one", lambda _path: end.wait())
+    monkeypatch.setattr("archive.walk.read_head", lambda *_: end.wait())
     yield
     end.set()
 
@@ -60,7 +60,7 @@ def test_a_file_that_never_answers_is_left_out_and_its_neighbours_are_scanned(ro
 def test_so_many_that_do_not_answer_end_the_scan_by_the_name_of_the_archive(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("archive.blocking.MAX_LEFT_BEHIND", 3)
+    monkeypatch.setattr("archive.blocking.MAX_ABANDONED", 3)
     put(root, *(f"{number:02}" for number in range(10)))
 
     with pytest.raises(ArchiveError, match=f"{root} cannot be read: no answer to 3 earlier calls"):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from archive.blocking import Alive
+    from archive.blocking import Heartbeat
     from archive.reading import ImageFile
 
 #: Seconds that a disk may be silent here: less than the least that a reading needs on a busy machine is no matter, for
@@ -45,10 +45,10 @@ def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     end = threading.Event()
     words: list[str] = []
 
-    def read(path: str, roots: Sequence[str], max_bytes: int, alive: Alive) -> ImageFile:
+    def read(path: str, roots: Sequence[str], max_bytes: int, heartbeat: Heartbeat) -> ImageFile:
         if any(word in path for word in words):
             end.wait()
-        return read_image(path, roots, max_bytes, alive)
+        return read_image(path, roots, max_bytes, heartbeat)
 
     monkeypatch.setattr("archive.reading.read_image", read)
     yield words.append
@@ -92,7 +92,7 @@ def test_a_file_that_never_answers_says_so_and_is_tried_again_by_the_next_run(
     with pytest.raises(ImageError, match="its disk gave no answer for") as caught:
         Reader(1000, SILENT_S).read(image.path, [str(folder)])
 
-    assert (caught.value.kind, caught.value.passes) == (FailureKind.TIMEOUT, True)
+    assert (caught.value.kind, caught.value.is_transient) == (FailureKind.TIMEOUT, True)
 
 
 def test_a_large_file_that_never_answers_is_not_waited_for_either(
@@ -100,7 +100,7 @@ def test_a_large_file_that_never_answers_is_not_waited_for_either(
 ) -> None:
     """It is read at its turn, for which the whole process would wait."""
     end = threading.Event()
-    monkeypatch.setattr("archive.reading._bytes", lambda *_: end.wait() and b"")
+    monkeypatch.setattr("archive.local_file._bytes", lambda *_: end.wait() and b"")
     (folder / "large.tif").write_bytes(bytes(READ_AHEAD_MAX_BYTES + 1))
 
     with pytest.raises(ImageError) as caught:
@@ -114,13 +114,13 @@ def test_a_file_that_comes_slowly_is_waited_for(folder: Path, monkeypatch: pytes
     """Longer in all than a disk may be silent: what counts is the time since it last gave something."""
     data = b"slow but sure"
 
-    def slow(_descriptor: int, _size: int, alive: Alive) -> bytes:
+    def slow(_descriptor: int, _size: int, heartbeat: Heartbeat) -> bytes:
         for _ in range(15):
             threading.Event().wait(0.1)
-            alive()
+            heartbeat()
         return data
 
-    monkeypatch.setattr("archive.reading._bytes", slow)
+    monkeypatch.setattr("archive.local_file._bytes", slow)
     monkeypatch.setattr("archive.blocking._GRACE_S", 0.0)
     (folder / "slow.jpg").write_bytes(data)
 
@@ -130,7 +130,7 @@ def test_a_file_that_comes_slowly_is_waited_for(folder: Path, monkeypatch: pytes
 def test_threads_that_are_left_behind_have_a_bound_and_other_archives_are_read_beyond_it(
     folder: Path, hang: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("archive.blocking.MAX_LEFT_BEHIND", FEW)
+    monkeypatch.setattr("archive.blocking.MAX_ABANDONED", FEW)
     hang("dead/")
     dead = put(folder, *(f"dead/{number}" for number in range(FEW + 2 * READ_AHEAD_FILES)))
     before = threading.active_count()

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from archive.counts import ScanCounts
 from archive.scan import scan
-from archive.skipped_folders import KEPT_FOLDERS
-from archive.walk import ScanCounts
+from archive.skipped_folders import SKIPPED_FOLDERS
 from tests.conftest import ROOT
 from tests.unit.archive.archives import counted, found, put
 
@@ -53,7 +53,7 @@ TAKEN = (
 def test_a_folder_that_a_program_keeps_is_left_out_counted_and_taken_with_no_skip(root: Path, path: str) -> None:
     put(root, path, "seen.jpg")
 
-    assert (found(root), counted(root).kept.total()) == (["seen.jpg"], 1)
+    assert (found(root), counted(root).skipped_folders.total()) == (["seen.jpg"], 1)
     assert len(list(scan([str(root)], counts=ScanCounts(), no_skip=True))) == 2
 
 
@@ -61,7 +61,7 @@ def test_a_folder_that_a_program_keeps_is_left_out_counted_and_taken_with_no_ski
 def test_a_persons_own_folder_of_such_a_name_is_taken(root: Path, path: str) -> None:
     put(root, path)
 
-    assert (found(root), counted(root).kept.total()) == ([path], 0)
+    assert (found(root), counted(root).skipped_folders.total()) == ([path], 0)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_what_lies_in_a_folder_says_that_a_program_keeps_it(root: Path, copies: 
 
     put(root, mark)
 
-    assert (found(root), counted(root).kept.total()) == ([], 1)
+    assert (found(root), counted(root).skipped_folders.total()) == ([], 1)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_what_is_left_out_is_said_with_names_and_how_to_take_it(root: Path) -> N
     (sentence,) = counted(root).sentences()
 
     assert sentence == (
-        "3 folders with copies that other programs keep (@eaDir, #recycle) are left out; --no-skip takes them too."
+        "Skipped 3 folders with copies that other programs manage (@eaDir, #recycle); use --no-skip to include them."
     )
 
 
@@ -137,5 +137,5 @@ def test_the_documented_list_is_the_one_that_holds() -> None:
     rows = [line.split(" | ") for line in (ROOT / "docs/formats.md").read_text().splitlines() if line.startswith("| `")]
     documented = {(row[0].strip("| `"), row[1]) for row in rows if len(row) == 3}
 
-    assert documented >= {(kind.name, kind.whose) for kind in KEPT_FOLDERS}
-    assert {whose for _, whose in documented if ": " in whose} == {kind.whose for kind in KEPT_FOLDERS}
+    assert documented >= {(kind.name, kind.owner) for kind in SKIPPED_FOLDERS}
+    assert {whose for _, whose in documented if ": " in whose} == {kind.owner for kind in SKIPPED_FOLDERS}

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageChops, ImageOps
 
 from pictures.decoding import decode
-from pictures.formats import Bare
+from pictures.formats import StrippedFile
 from pictures.jpeg import decode_jpeg
 from tests.unit.pictures.pictures import BEST, MAX_PIXELS, encoded, farthest, on_average, plain_view, view
 
@@ -92,7 +92,7 @@ def test_the_fast_way_decodes_every_photo_to_pillows_pixels(photos: Path) -> Non
     for path in sorted(photos.glob("*.jpg")):
         data = path.read_bytes()
         with Image.open(io.BytesIO(data)) as picture:
-            fast = decode_jpeg(Bare(data), picture.mode, picture.size, least=NEVER_SCALED)
+            fast = decode_jpeg(StrippedFile(data), picture.mode, picture.size, min_short_side=NEVER_SCALED)
             if fast is None or ImageChops.difference(Image.fromarray(fast.pixels), picture.convert("RGB")).getbbox():
                 differing.append(path.name)
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pictures.decoding import decode
-from pictures.formats import Bare
+from pictures.formats import StrippedFile
 from pictures.jpeg import decode_jpeg
 from storage.records import ChunkImage
 from worker.labelling import Labeller
@@ -47,7 +47,7 @@ def as_jpeg(picture: Image.Image) -> bytes:
 def test_the_short_side_keeps_twice_what_the_model_resizes_to(photos: Path, short_side: int, decoded: int) -> None:
     data = as_jpeg(enlarged(next(photos.glob("*.jpg")), short_side))
     with Image.open(io.BytesIO(data)) as picture:
-        fast = decode_jpeg(Bare(data), picture.mode, picture.size, LEAST)
+        fast = decode_jpeg(StrippedFile(data), picture.mode, picture.size, LEAST)
 
     assert fast
     assert min(fast.pixels.shape[:2]) == decoded

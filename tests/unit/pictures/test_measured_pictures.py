@@ -147,7 +147,7 @@ def test_a_negative_of_32_bits_is_turned(grey: NDArray[np.uint8], preprocessing:
     ids=["NaN", "infinite", "lowest float", "declared", "declared integer", "NaN and infinite"],
 )
 def test_a_picture_without_any_value_is_damaged(make: Callable[[], bytes], preprocessing: Preprocessing) -> None:
-    with pytest.raises(ImageError, match="no pixel of it has a value") as caught:
+    with pytest.raises(ImageError, match="none of its pixels has a value") as caught:
         decode(make(), preprocessing, MAX_PIXELS)
 
     assert caught.value.kind is FailureKind.DAMAGED

@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from pictures.decoding import decode
-from pictures.formats import bare
-from pictures.formats.bare import MOST_PARTS
-from pictures.formats.orientation import in_exif
+from pictures.formats import strip_metadata
+from pictures.formats.orientation import from_exif
+from pictures.formats.stripped import MOST_PARTS
 from tests.unit.pictures.odd_files import chunk, gif_with, jpeg_with, png_with, tiff_with, webp_with, with_exif
 from tests.unit.pictures.pictures import BEST, MAX_PIXELS, encoded, farthest, view
 
@@ -114,9 +114,9 @@ def test_an_exif_that_a_viewer_reads_is_read_the_same() -> None:
     for orientation in range(1, 9):
         exif = Image.Exif()
         exif[0x010F], exif[0x0112] = "maker", orientation
-        assert in_exif(exif.tobytes()) == orientation
+        assert from_exif(exif.tobytes()) == orientation
         exif.endian = ">"
-        assert in_exif(exif.tobytes()) == orientation
+        assert from_exif(exif.tobytes()) == orientation
 
 
 def odd_metadata(picture: Image.Image) -> dict[str, tuple[bytes, bytes]]:
@@ -230,7 +230,7 @@ def test_what_lies_behind_a_jpeg_costs_no_memory(small: Image.Image) -> None:
     data = encoded(small, "JPEG") + b"\xff" * 20_000_000
 
     tracemalloc.start()
-    bare(data)
+    strip_metadata(data)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
@@ -245,7 +245,7 @@ def test_a_file_of_nothing_but_heads_is_left_to_its_decoder(small: Image.Image) 
         png[:33] + chunk(b"tEXt", b"") * MOST_PARTS + png[33:],
         avif[:32] + b"\0\0\0\x08free" * (MOST_PARTS + 1),
     ):
-        assert bare(data).data is data
+        assert strip_metadata(data).data is data
 
 
 #: Decodes each file that is named, and prints what the process held at most, from /proc.

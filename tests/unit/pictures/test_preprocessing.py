@@ -13,8 +13,8 @@ from torchvision.transforms import functional
 
 from models.catalogue import load_catalogue
 from models.engines.reference import preprocessing_of, recipe_of
+from pictures.display import DisplayPicture
 from pictures.preprocessing import crop, upright_size
-from pictures.viewed import Viewed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ def torchvision_crop(picture: Image.Image, recipe: Any) -> NDArray[np.int16]:
 
 def farthest_pixel(picture: Image.Image, recipe: Any, orientation: int = UPRIGHT) -> int:
     """Return the largest difference, in 8-bit levels, between our view and torchvision's of the upright picture."""
-    ours = crop(Viewed(picture), orientation, preprocessing_of(recipe)).astype(np.int16)
+    ours = crop(DisplayPicture(picture), orientation, preprocessing_of(recipe)).astype(np.int16)
     return int(np.abs(ours - torchvision_crop(turned_by_pillow(picture, orientation), recipe)).max())
 
 
@@ -129,7 +129,7 @@ def test_a_crop_that_reaches_every_edge_stays_inside_the_picture(
     recipe = next(recipe for recipe in recipes_of(architecture) if recipe.transforms().crop_size == [size])
     picture = noise_on_a_slope((UNEVEN_SIDES[size], UNEVEN_SIDES[size]), seed=1)
 
-    assert crop(Viewed(picture), orientation, preprocessing_of(recipe)).shape == (size, size, 3)
+    assert crop(DisplayPicture(picture), orientation, preprocessing_of(recipe)).shape == (size, size, 3)
 
 
 def recipes_of(architecture: str) -> list[Any]:
@@ -156,7 +156,7 @@ def test_every_models_crop_is_torchvisions(cache_dir: Path, photo: Image.Image) 
 
 
 def test_the_view_has_the_models_size_type_and_channels(photo: Image.Image) -> None:
-    view = crop(Viewed(photo), UPRIGHT, preprocessing_of(RECIPES[0]))
+    view = crop(DisplayPicture(photo), UPRIGHT, preprocessing_of(RECIPES[0]))
 
     assert (view.shape, view.dtype.name) == ((224, 224, 3), "uint8")
 

@@ -135,7 +135,7 @@ def test_a_folder_that_is_moved_away_or_emptied_is_gone_and_is_well_when_it_is_b
 @pytest.mark.usefixtures("quick")
 def test_a_disk_that_does_not_answer_counts_as_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A share whose server is away blocks whoever asks it, and cannot be had here: the answer is held back instead."""
-    monkeypatch.setattr(runner.watching, "why_gone", lambda _root: time.sleep(2))
+    monkeypatch.setattr("archive.folder.LocalFolder.why_gone", lambda *_: time.sleep(2))
     monkeypatch.setattr(runner.watching, "ARCHIVE_SILENT_S", 0.1)
     watch = ArchiveWatch([str(tmp_path)])
     watch.start()

@@ -76,7 +76,7 @@ def test_a_bad_image_costs_only_itself(night: Sequence[ChunkImage], outcomes: di
 def test_a_bad_image_has_a_reason_and_no_labels(night: Sequence[ChunkImage], outcomes: dict[int, Outcome]) -> None:
     bad = outcomes[night[1].image_id]
 
-    assert (bad.labels, bad.error_kind, bad.error) == ((), "not_an_image", "none of the formats that are read")
+    assert (bad.labels, bad.error_kind, bad.error) == ((), "not_an_image", "not in a supported format")
 
 
 def test_each_image_keeps_its_own_labels_among_failures(

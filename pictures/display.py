@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _TRANSPARENT = ("RGBA", "LA", "PA", "RGBa", "La")
 
 
-class Viewed:
+class DisplayPicture:
     """A decoded picture, and its parts as a viewer shows them."""
 
     def __init__(self, picture: Image.Image) -> None:
@@ -30,7 +30,7 @@ class Viewed:
         """
         self.size = picture.size
         self._picture = picture
-        self._shown, self.complaint = _conversion(picture)
+        self._shown, self.warning = _conversion(picture)
 
     def part(self, box: tuple[int, int, int, int]) -> Image.Image:
         """Return what lies within left, top, right and bottom, in mode RGB or L."""
