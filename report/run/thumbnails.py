@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from archive.failures import ImageError
+from archive.location import name_below
 from archive.reading import Reader
 from common.errors import ArchiveError
 from pictures.thumbnail import thumbnail
@@ -52,7 +53,7 @@ def _thumbnail(image: LabelledImage, read: Callable[[], ImageFile], run: Run, se
             why_none = "changed since"
     except (ArchiveError, ImageError):
         why_none = "not readable now"
-    name = image.path.removeprefix(f"{run.roots[0]}/") if len(run.roots) == 1 else image.path
+    name = name_below(image.path, run.roots[0]) if len(run.roots) == 1 else image.path
     return Thumbnail(
         path=shown(image.path),
         name=shown(name),
