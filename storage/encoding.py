@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from storage.database import Database
 
 
-def refuse_encoding(database: Database, connection: Connection) -> None:
+def raise_if_not_utf8(database: Database, connection: Connection) -> None:
     """Refuse a Postgres database that is not in UTF-8.
 
     SQL_ASCII, which `initdb` chooses under LANG=C, keeps bytes and knows no characters; others lack most characters.

@@ -72,7 +72,7 @@ def add_images(database: Database, run: Run, refs: Sequence[ImageRef], *, chunk_
     return Added(len(wanted), up_to_date)
 
 
-def take_waiting(database: Database, run_id: int, limit: int) -> list[Chunk]:
+def mark_published(database: Database, run_id: int, limit: int) -> list[Chunk]:
     """Note up to `limit` waiting chunks as published, each under a new attempt, and return them.
 
     The caller publishes them afterwards. One that it does not get to publish is found missing by
@@ -118,7 +118,7 @@ def done_chunks(database: Database, run_id: int, chunk_ids: Collection[int]) -> 
         return set(connection.execute(query).scalars())
 
 
-def take_back(database: Database, lost: Iterable[PublishedChunk]) -> int:
+def requeue_chunks(database: Database, lost: Iterable[PublishedChunk]) -> int:
     """Let lost chunks wait again, unless they were done or published anew meanwhile; return how many wait."""
     parameters = [{"lost_id": chunk.chunk_id, "lost_attempt": chunk.attempt} for chunk in lost]
     if not parameters:

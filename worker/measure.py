@@ -24,7 +24,7 @@ from common.settings import load_settings
 from host.memory import peak_rss_bytes
 from models.engines import check_names
 from storage.records import ChunkImage
-from worker.single_thread import keep_to_one_core
+from worker.single_thread import use_single_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -154,7 +154,7 @@ def _take_long_time(labeller: Labeller, images: Sequence[ChunkImage], assignment
         assignment: for how long.
 
     """
-    import numpy as np  # not before `keep_to_one_core`
+    import numpy as np  # not before `use_single_thread`
 
     process = psutil.Process()
     # All rows are written here, before the first request: they must not look as if the model's memory grew.
@@ -230,7 +230,7 @@ def _answer() -> TextIO:
 def main() -> int:
     """Measure what standard input asks for; return the exit status."""
     answer = _answer()
-    keep_to_one_core()  # as a worker does
+    use_single_thread()  # as a worker does
     try:
         settings = load_settings()
         check_names(settings)

@@ -13,7 +13,7 @@ import archive.reading
 from archive.failures import FailureKind, ImageError
 from archive.reading import READS_OF_A_CHANGING_FILE, ImageFile, read_image
 from storage.records import ChunkImage
-from worker.labelling import failed
+from worker.failed_outcome import failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

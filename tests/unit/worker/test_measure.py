@@ -186,12 +186,12 @@ def test_no_engine_is_imported_before_it_is_told_to_keep_to_one_core() -> None:
 def test_the_environment_may_ask_for_other_numbers_of_threads() -> None:
     code = """
 import json, os
-from worker.single_thread import ONE_THREAD, keep_to_one_core
-for name in ONE_THREAD:
+from worker.single_thread import THREAD_COUNT_VARIABLES, use_single_thread
+for name in THREAD_COUNT_VARIABLES:
     os.environ.pop(name, None)
-os.environ[ONE_THREAD[0]] = "3"
-keep_to_one_core()
-print(json.dumps([os.environ[name] for name in ONE_THREAD]))
+os.environ[THREAD_COUNT_VARIABLES[0]] = "3"
+use_single_thread()
+print(json.dumps([os.environ[name] for name in THREAD_COUNT_VARIABLES]))
 """
     assert in_a_process(code) == ["3", "1", "1"]
 

@@ -23,7 +23,7 @@ _NETWORK = frozenset(
 )
 
 
-def refuse_network(database: Database) -> None:
+def raise_if_network_file_system(database: Database) -> None:
     """Refuse a SQLite file on a network file system.
 
     Raises:

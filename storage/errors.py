@@ -104,7 +104,7 @@ class _Verdict(NamedTuple):
     advice: str
 
 
-def translated(error: Exception, shown: str, reason: str) -> DatabaseError:
+def translate_error(error: Exception, shown: str, reason: str) -> DatabaseError:
     """Return the error to raise instead of one that a driver or SQLAlchemy raised, whose `reason` has no secrets."""
     kind, advice = _verdict(error)
     if kind is DatabaseBusyError:
