@@ -1,4 +1,4 @@
-"""A worker's claim on a chunk, and what is noted of starts that did not end well."""
+"""A worker's claim on a chunk, and the record of starts that ended in a crash or an error."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Claim:
 
 
 def claim(database: Database, database_id: str, chunk_id: int, attempt: int, worker: str) -> Claim | None:
-    """Note that a worker begins the chunk; return what it is, as this database says.
+    """Note that a worker starts the chunk; return the chunk, as this database has it.
 
     Returns:
         None if there is nothing to do: the chunk is done, or was published again under a newer attempt; or its run was
@@ -81,7 +81,7 @@ def claim(database: Database, database_id: str, chunk_id: int, attempt: int, wor
 
 
 def mark_suspect(database: Database, claimed: Claim, image_id: int) -> None:
-    """Note, before it is touched, that this image is labelled alone now: if the worker dies, it was with it."""
+    """Note, before it is read, that this image is labelled alone now: if the worker dies, it died with this image."""
     again = image_id == claimed.suspect_id and not was_exception(claimed.crash_cause)
     starts = claimed.suspect_starts + 1 if again else 1
     with database.write() as connection:
@@ -99,15 +99,15 @@ def record_crash(database: Database, database_id: str, chunk_id: int, attempt: i
 
 
 def clear_suspect(database: Database, claimed: Claim) -> None:
-    """Note that a start of the chunk ended in good order: no image is to blame."""
+    """Note that no image is to blame for the end of a start."""
     with database.write() as connection:
         connection.execute(update(chunks).where(*_is_claimed(claimed)).values(**NO_SUSPECT))
 
 
 def release_claim(database: Database, claimed: Claim) -> None:
-    """Note that the start came to nothing, through no fault of an image: the next one begins as if it had not been.
+    """Take the start back, for which no image is to blame: the next one begins as if it had not been.
 
-    What is known of an image that earlier starts ended with stays known.
+    What earlier starts have found about an image stays.
     """
     before = {
         "suspect_id": claimed.suspect_id,
@@ -123,7 +123,7 @@ def release_claim(database: Database, claimed: Claim) -> None:
 
 
 def record_error(database: Database, claimed: Claim, image_id: int | None, error: str) -> None:
-    """Note that a start ended with an error in a process that lives.
+    """Note that a start ended with an exception, in a process that is alive.
 
     Args:
         database: where.

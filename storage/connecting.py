@@ -38,7 +38,7 @@ def connect_postgres(url: URL) -> Engine:
 def connect_sqlite(url: URL, *, must_exist: bool) -> tuple[Engine, SqliteFile | None]:
     """Return an engine on a SQLite file, and that file; None: it lies in memory.
 
-    One that `must_exist` is not made anew where it is gone: beside its log, that would take the log away.
+    One that `must_exist` is not made anew where it is gone: beside its log, SQLite would remove the log.
     """
     path = _whole_path(url.database) if url.database else None  # before SQLAlchemy asks for the current folder
     engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_S})

@@ -1,4 +1,4 @@
-"""Who follows a run: one process at a time, however the hosts' clocks stand."""
+"""The lease on a run: one process follows it at a time, whatever the hosts' clocks say."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Holder(NamedTuple):
-    """A process that follows a run."""
+    """A process that follows a run, or wants to."""
 
     name: str  #: `host:PID`, for people
     process: str  #: `host.process.process_identity`
@@ -31,7 +31,7 @@ def acquire(
     patience: timedelta,
     is_running: Callable[[str | None], bool | None],
 ) -> str | None:
-    """Note that `holder` follows the run, unless somebody else does.
+    """Take or renew the lease on a run, unless another process holds it.
 
     Args:
         database: where.
@@ -41,7 +41,7 @@ def acquire(
         is_running: tells whether a process, named as `Holder.process`, is; None: nobody can tell from here.
 
     Returns:
-        The other follower's name; None if the run is ours.
+        The name of the process that holds it; None if the lease is ours.
 
     Raises:
         CancelledError: the run was cancelled.
@@ -58,7 +58,7 @@ def acquire(
             )
         now = database.now(connection)
         if row.cancelled_at:
-            raise CancelledError(f"Run {run_id} was cancelled. The same command begins a new one.")
+            raise CancelledError(f"Run {run_id} was cancelled. The same command starts a new one.")
         if row.follower and row.follower_process != holder.process:
             lives = is_running(row.follower_process)
             if lives or (lives is None and abs(now - row.followed_at) < patience):
@@ -69,7 +69,7 @@ def acquire(
 
 
 def release(database: Database, run_id: int, holder: Holder) -> None:
-    """Let others follow the run."""
+    """Give the lease up, if it is ours."""
     ours = runs.c.id == run_id, runs.c.follower_process == holder.process
     with database.write() as connection:
         connection.execute(update(runs).where(*ours).values(follower=None, follower_process=None, followed_at=None))

@@ -93,7 +93,7 @@ def stored_images(database: Database, claimed: Claim) -> dict[int, bool]:
 
 
 def requeue_failures(database: Database, run_id: int) -> None:
-    """Have the next scan try again whatever the run left failed, since the cause may not lie with the images.
+    """Have the next scan retry the images that the run left failed, since the cause may not lie with them.
 
     An outcome that does not say which mtime its file had is up to date with none. The size stays: what is known of
     copies rests on it.
@@ -112,7 +112,7 @@ def _store(
     now: datetime,
     done: dict[str, Any],
 ) -> Stored:
-    """Write outcomes and, last, the chunk's marks and counts; take all of it back if it is not to be."""
+    """Write outcomes and, last, the chunk's marks and counts; roll all of it back where the chunk is not as claimed."""
     if not _is_as_claimed(connection, claimed):
         connection.rollback()
         return Stored.TOO_LATE

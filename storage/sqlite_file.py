@@ -44,7 +44,7 @@ class SqliteFile:
         self._stale_wal = None
 
     def check_exists(self) -> None:
-        """Refuse to open a file that is known to have been there, where that made an empty one or damaged another.
+        """Check that a file which must exist does: opening it would make an empty one, or damage another.
 
         Raises:
             DatabaseError: it is gone, or what took its place lies beside its log.
@@ -56,7 +56,7 @@ class SqliteFile:
             self._raise_if_stale_wal(self._stale_wal)
 
     def check_unchanged(self, info: MutableMapping[Any, Any]) -> None:
-        """Have a connection opened anew whose file's name stands for another one by now.
+        """Check that a connection's file is still the one of that name.
 
         Raises:
             DatabaseError: the file is gone, or what took its place lies beside its log.
@@ -71,7 +71,7 @@ class SqliteFile:
         raise DisconnectionError
 
     def check_commit(self, info: MutableMapping[Any, Any]) -> None:
-        """Refuse to commit to a file that nobody could find afterwards.
+        """Check that what is to be committed can be found afterwards.
 
         Raises:
             DatabaseError: the file is gone.
@@ -82,7 +82,7 @@ class SqliteFile:
             raise DatabaseBusyError(f"The database {shown(self.path)} was replaced by another file in the meantime.")
 
     def _raise_if_stale_wal(self, old: FileId) -> None:
-        """Refuse a new file beside the old one's log: SQLite would write into it what that holds."""
+        """Check that no new file lies beside the old one's log: SQLite would write into it what that holds."""
         self._stale_wal = None
         if _id_of(self._wal) == old and os.path.getsize(self.path):  # beside an empty file, SQLite removes the log
             self._stale_wal = old

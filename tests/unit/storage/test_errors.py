@@ -189,8 +189,8 @@ def test_a_value_that_sqlite_does_not_take_is_no_lock(code: int) -> None:
     ("code", "advice"),
     [
         (sqlite3.SQLITE_FULL, "Free some space"),
-        (sqlite3.SQLITE_IOERR_READ, "Is the disk well"),
-        (sqlite3.SQLITE_IOERR_FSYNC, "Is the disk well"),
+        (sqlite3.SQLITE_IOERR_READ, "Is the disk healthy"),
+        (sqlite3.SQLITE_IOERR_FSYNC, "Is the disk healthy"),
         (sqlite3.SQLITE_CORRUPT, "backup"),
         (sqlite3.SQLITE_NOTADB, "backup"),
         (sqlite3.SQLITE_READONLY_DBMOVED, "May this user write"),
