@@ -159,6 +159,7 @@ def chunk_images(connection: Connection, chunk_id: int) -> tuple[ChunkImage, ...
 
 
 def is_open(chunk_id: int) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions that select the chunk, if it is not done."""
     return chunks.c.id == chunk_id, chunks.c.done_at.is_(None)
 
 

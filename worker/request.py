@@ -25,7 +25,7 @@ from worker.requeue import ReplaceProcess
 from worker.single_images import OUT_OF_MEMORY, TIME_LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from billiard.einfo import ExceptionInfo
 
@@ -56,7 +56,7 @@ def request_class(settings: Settings, on_replaced: Callable[[ReplaceProcess], No
 
         def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001 - Celery's
             if not soft:
-                self._record_crash(f"{TIME_LIMIT} of {timeout:g} s")
+                _record_crash(settings, self.args, f"{TIME_LIMIT} of {timeout:g} s")
             super().on_timeout(soft, timeout)
 
         def on_failure(self, exc_info: ExceptionInfo, *args: Any, **options: Any) -> None:  # noqa: ANN401
@@ -70,29 +70,26 @@ def request_class(settings: Settings, on_replaced: Callable[[ReplaceProcess], No
             if isinstance(error, WorkerLostError):
                 found = _LOST.search(str(error))
                 said = found[1] if found else str(error)
-                self._record_crash(OUT_OF_MEMORY if _KILL in said and oom_kills.has_killed() else said)
+                _record_crash(settings, self.args, OUT_OF_MEMORY if _KILL in said and oom_kills.has_killed() else said)
             super().on_failure(exc_info, *args, **options)
 
-        def _record_crash(self, cause: str) -> None:
-            message = ChunkMessage.of_arguments(tuple(self.args))
-            # Opened and closed here: a child that is forked later must inherit no connection.
-            database = Database(settings.database_url, must_exist=True)
-            try:
-                record_crash(database, message.database, message.chunk_id, message.attempt, cause)
-            except DatabaseError as error:  # then it counts as a crash that nobody saw
-                logger.warning(
-                    "Chunk %d was ended by %s, which could not be recorded. %s",
-                    message.chunk_id,
-                    cause,
-                    error,
-                    extra={
-                        "action": "crash_not_recorded",
-                        "cause": cause,
-                        "error": str(error),
-                        **chunk_fields(message),
-                    },
-                )
-            finally:
-                database.close()
-
     return ChunkRequest
+
+
+def _record_crash(settings: Settings, arguments: Sequence[object], cause: str) -> None:
+    """Record what crashed the process that had the chunk; `arguments`: of its message."""
+    message = ChunkMessage.of_arguments(tuple(arguments))
+    # Opened and closed here: a child that is forked later must inherit no connection.
+    database = Database(settings.database_url, must_exist=True)
+    try:
+        record_crash(database, message.database, message.chunk_id, message.attempt, cause)
+    except DatabaseError as error:  # then it counts as a crash that nobody saw
+        logger.warning(
+            "Chunk %d was ended by %s, which could not be recorded. %s",
+            message.chunk_id,
+            cause,
+            error,
+            extra={"action": "crash_not_recorded", "cause": cause, "error": str(error), **chunk_fields(message)},
+        )
+    finally:
+        database.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,7 +13,7 @@ from storage.schema import ensure_schema
 from tests.processes import NO_PROCESS
 from worker.database_queue import _identity
 from worker.process import WorkerProcess
-from worker.request import request_class
+from worker.request import _record_crash
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,10 +28,7 @@ def warm_up(settings: Settings, _: str) -> None:
 
 
 def record_a_crash(settings: Settings, identity: str) -> None:
-    kind: Any = request_class(settings, lambda _: None)
-    request = kind.__new__(kind)
-    request._args = (identity, 1, 1)
-    request._record_crash("signal 9 (SIGKILL)")
+    _record_crash(settings, (identity, 1, 1), "signal 9 (SIGKILL)")
 
 
 def look_whose_queue_it_is(settings: Settings, _: str) -> None:
