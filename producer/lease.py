@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from common.errors import DatabaseError, FollowedError
 from host.process import host_name, is_running, process_identity
+from storage import lease
 
 if TYPE_CHECKING:
     from types import TracebackType
