@@ -28,7 +28,7 @@ from producer.publish import Publisher
 from runner.display import Silent
 from runner.supervisor import Supervisor
 from storage.database import Database
-from storage.identity import identity_of
+from storage.identity import database_identity
 from storage.records import ImageRef
 from storage.runs import open_run
 from storage.schema import ensure_schema
@@ -146,7 +146,7 @@ def run(rows: int, workers: int, database_url: str | None) -> dict[int, list[Mom
             print(f"{mark:,} rows, planted in {time.monotonic() - begun:.0f} s", flush=True)
             recorder.moments = moments[mark] = []
             writer = ManifestWriter(partial(write_manifest, database, night, settings, refs=_photos(mark)))
-            identity = identity_of(database)
+            identity = database_identity(database)
             publisher = Publisher(make_app(settings, identity), database, identity, night, settings)
             with Lease(database, night.id) as lease, writer:
                 follower = Follower(

@@ -163,9 +163,9 @@ def _request(photos: Path, minutes: float) -> dict[str, Any]:
     from models.resolve import resolve
     from storage.records import ChunkImage
     from worker.labelling import Labeller
-    from worker.single_thread import keep_to_one_core
+    from worker.single_thread import use_single_thread
 
-    keep_to_one_core()  # as a worker does
+    use_single_thread()  # as a worker does
     settings = load_settings(batch_size=1)
     labeller = Labeller(resolve(settings), settings)
     paths = sorted(str(path.resolve()) for path in photos.rglob("*.jpg"))

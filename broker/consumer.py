@@ -1,4 +1,8 @@
-"""Celery's consumer, which ends a worker in good order where Redis refuses for good."""
+"""Celery's consumer, which shuts a worker down in good order where Redis refuses what waiting does not cure.
+
+Celery's own connects again for ever over such an error, or ends with a traceback and no status that tells why. Source:
+celery 5.7.0, celery/worker/consumer/consumer.py, `Consumer.start`.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +17,10 @@ logger = logging.getLogger(__name__)
 
 
 class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
-    """Takes messages until it is told to stop, or Redis refuses what no waiting cures."""
+    """Consumes messages until it is told to stop, or Redis refuses what waiting does not cure."""
 
     def start(self) -> None:
-        """Take messages.
+        """Consume messages.
 
         Raises:
             WorkerShutdown: with the exit status that says what is wrong.
@@ -25,5 +29,5 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         try:
             super().start()
         except BrokerError as error:
-            logger.critical("The worker ends. %s", error)
+            logger.critical("The worker ends. %s", error, extra={"action": "worker_ends", "error": str(error)})
             raise WorkerShutdown(error.exit_status) from None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from broker.app import LABEL_CHUNK
-from broker.queue import translated
+from broker.queue import translated_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -91,7 +91,11 @@ def publish(app: Celery, messages: Iterable[ChunkMessage]) -> None:
         BrokerError: Redis is out of reach or full; some of the messages may be on the queue.
 
     """
-    with translated(app), app.producer_pool.acquire(block=True) as producer, producer.batch(max_size=BATCH_MESSAGES):
+    with (
+        translated_errors(app),
+        app.producer_pool.acquire(block=True) as producer,
+        producer.batch(max_size=BATCH_MESSAGES),
+    ):
         for message in messages:
             app.send_task(
                 LABEL_CHUNK,

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from broker.rights import check_rights
+from broker.errors import REDIS_ERRORS, broker_error
+from broker.permissions import check_permissions
 from broker.transport import Channel
-from broker.trouble import ERRORS, trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,34 +21,34 @@ INSPECT_TIMEOUT_S = 1.0
 
 
 @contextmanager
-def translated(app: Celery) -> Iterator[None]:
-    """Turn every error of Redis into one sentence.
+def translated_errors(app: Celery) -> Iterator[None]:
+    """Turn every error of Redis into a `BrokerError` that says it in one sentence.
 
     Raises:
         BrokerBusyError: it does not answer now; waiting is worth it.
-        BrokerError: it refuses what no waiting cures.
+        BrokerError: it refuses what waiting does not cure.
 
     """
     try:
         yield
-    except ERRORS as error:
-        raise trouble(app.conf.broker_url, error) from error
+    except REDIS_ERRORS as error:
+        raise broker_error(app.conf.broker_url, error) from error
 
 
 def check_broker(app: Celery) -> str | None:
-    """Say at once whether Redis answers and allows all that will be asked of it; return a warning, if there is one.
+    """Check that Redis answers and permits every command that we send; return a warning, if there is one.
 
     Raises:
         BrokerError: it does not.
 
     """
-    with translated(app), app.connection_for_read() as connection:
-        return check_rights(app, connection.default_channel)
+    with translated_errors(app), app.connection_for_read() as connection:
+        return check_permissions(app, connection.default_channel)
 
 
 def depth(app: Celery) -> int:
     """Return the number of chunks that wait for a worker."""
-    with translated(app), app.connection_for_read() as connection:
+    with translated_errors(app), app.connection_for_read() as connection:
         return int(connection.default_channel.client.llen(app.conf.task_default_queue))
 
 
@@ -59,40 +59,39 @@ def unacknowledged(app: Celery) -> int:
 
 def queued_ids(app: Celery) -> set[str]:
     """Return the task ids of the messages that wait."""
-    with translated(app), app.connection_for_read() as connection:
-        raw = connection.default_channel.client.lrange(_key(app, app.conf.task_default_queue), 0, -1)
-    return {_id(message) for message in raw}
+    with translated_errors(app), app.connection_for_read() as connection:
+        raw = connection.default_channel.client.lrange(_prefixed(app, app.conf.task_default_queue), 0, -1)
+    return {_task_id(message) for message in raw}
 
 
 def unacknowledged_tags(app: Celery) -> dict[str, bytes]:
     """Return, by task id, the delivery tags of this queue's messages that were taken and not acknowledged."""
-    with translated(app), app.connection_for_read() as connection:
+    with translated_errors(app), app.connection_for_read() as connection:
         channel = connection.default_channel
-        raw = channel.client.hgetall(_key(app, channel.unacked_key))
+        raw = channel.client.hgetall(_prefixed(app, channel.unacked_key))
     # All queues on a Redis share the hash; each value is the message, its exchange and its routing key.
     queue = json.dumps(app.conf.task_default_queue).encode()
-    return {_id(value): tag for tag, value in raw.items() if value.rstrip(b"] ").endswith(queue)}
+    return {_task_id(value): tag for tag, value in raw.items() if value.rstrip(b"] ").endswith(queue)}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Held:
-    """What the workers say that they hold."""
+class HeldTasks:
+    """The tasks that live workers have reserved or are working on."""
 
     ids: frozenset[str]  #: task ids
-    silent: (
-        int  #: workers that are connected and gave no answer in time: slow, hung or cut off, but not known to be gone
-    )
+    #: Workers that are connected and gave no answer in time: slow, hung or cut off, but not known to be gone.
+    silent_workers: int
 
 
-def held_by_workers(app: Celery) -> Held:
-    """Ask all live workers which messages they hold.
+def held_tasks(app: Celery) -> HeldTasks:
+    """Ask all live workers which tasks they have reserved or are working on.
 
     One that does not answer within `INSPECT_TIMEOUT_S` is silent as long as it is connected: a main process may be held
     up, by a locked database for instance, while its children label. One that was killed is connected no more.
     """
     ids: set[str] = set()
     silent = 0
-    with translated(app):
+    with translated_errors(app):
         inspect = app.control.inspect(timeout=INSPECT_TIMEOUT_S)
         # In this order: a chunk goes from reserved to active, never back, so that it is in one of the answers.
         for ask in (inspect.reserved, inspect.active):
@@ -100,14 +99,14 @@ def held_by_workers(app: Celery) -> Held:
             silent = max(silent, Channel.receivers - len(replies))
             for tasks in replies.values():
                 ids |= {task["id"] for task in tasks}
-    return Held(ids=frozenset(ids), silent=silent)
+    return HeldTasks(ids=frozenset(ids), silent_workers=silent)
 
 
-def forget(app: Celery, tags: set[bytes]) -> None:
-    """Drop what dead workers had taken, so that Redis does not deliver it once more."""
+def discard_unacknowledged(app: Celery, tags: set[bytes]) -> None:
+    """Remove messages that dead workers had taken, so that Redis does not deliver them again."""
     if not tags:
         return
-    with translated(app), app.connection_for_read() as connection:
+    with translated_errors(app), app.connection_for_read() as connection:
         channel = connection.default_channel
         channel.client.hdel(channel.unacked_key, *tags)
         channel.client.zrem(channel.unacked_index_key, *tags)
@@ -116,7 +115,7 @@ def forget(app: Celery, tags: set[bytes]) -> None:
 def workers(app: Celery) -> dict[str, int]:
     """Return the names of the workers that answer and serve this queue, with the number of chunks each is labelling."""
     queue = app.conf.task_default_queue
-    with translated(app):
+    with translated_errors(app):
         inspect = app.control.inspect(timeout=INSPECT_TIMEOUT_S)
         served = inspect.active_queues() or {}
         active = inspect.active() or {}
@@ -124,12 +123,12 @@ def workers(app: Celery) -> dict[str, int]:
     return {name: len(active.get(name, ())) for name in sorted(serving)}
 
 
-def _key(app: Celery, name: str) -> str:
-    """Spell out a key for the commands that kombu's client does not prefix by itself."""
+def _prefixed(app: Celery, name: str) -> str:
+    """Return a key with its prefix, for the commands that kombu's client does not prefix by itself."""
     return f"{app.conf.broker_transport_options['global_keyprefix']}{name}"
 
 
-def _id(raw: bytes) -> str:
+def _task_id(raw: bytes) -> str:
     """Return a message's task id; none, where the message is not one of ours."""
     try:
         message = json.loads(raw)

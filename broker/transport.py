@@ -1,15 +1,22 @@
 """kombu's Redis transport, with a worker that neither ends nor falls silent over what is refused or lost.
 
-kombu leaves gaps, each of which stops a worker that still runs:
+kombu 5.7.0 leaves gaps, each of which stops a worker that still runs. Functions without a file are of
+kombu/transport/redis.py.
 
-- What it cannot take apart (no JSON, no object, a body that is not base64) raises in Celery's event loop, and so does a
-  Redis that refuses to note what was taken, because it is full or its disk is: both end the worker.
+- A message that cannot be parsed (no JSON, no object, a body that is not base64) raises in Celery's event loop
+  (`Channel._brpop_read`, `Channel._receive_one`), which ends the worker: https://github.com/celery/celery/issues/1825.
+  So does a Redis that refuses to note what was taken, because it is full or its disk is (`QoS.append`); that workers
+  stop over it is https://github.com/celery/celery/issues/5716.
 - An acknowledgement whose reply never comes keeps its place among the messages that a worker may hold
-  (`Message.ack_log_error` swallows the error): a worker that may hold one takes no other, for ever.
-- A rejection that fails keeps its place in the same way.
-- A refusal that no waiting cures, like that of a right or of a password, is asked for again and again, for ever.
+  (kombu/message.py, `Message.ack_log_error` swallows the error): a worker that may hold one takes no other, for ever.
+- A rejection that fails keeps its place in the same way (`Message.reject_log_error`).
+- A refusal that waiting does not cure, like that of a permission or of a password, is retried for ever
+  (celery/worker/consumer/consumer.py, `Consumer.start`).
 - A channel whose connection was given up before it could be closed has no Redis any more. Closing it again, or settling
-  one of its messages late, raises an AttributeError, which ends the worker.
+  one of its messages late, raises an AttributeError, which ends the worker (`QoS.ack`, `QoS.restore_unacked`).
+
+What lies between BRPOP and `QoS.append` when a process is killed is lost, and nothing here can help that
+(https://github.com/celery/celery/issues/4354): whoever follows a run publishes it again.
 """
 
 from __future__ import annotations
@@ -25,7 +32,8 @@ from kombu.utils.json import dumps, loads
 from redis.exceptions import RedisError, ResponseError
 from redis.sentinel import MasterNotFoundError
 
-from broker.trouble import passes, trouble
+from broker.errors import broker_error, is_transient
+from broker.qos import QoS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,86 +44,8 @@ logger = logging.getLogger(__name__)
 REFUSED_PAUSE_S = 1.0
 
 
-class QoS(redis.QoS):  # type: ignore[misc]  # kombu has no types
-    """What a worker has taken and not acknowledged."""
-
-    def held(self) -> set[str]:
-        """Return the delivery tags; one that comes back keeps its own."""
-        return {tag for tag in self._delivered if tag not in self._dirty}
-
-    def ack(self, delivery_tag: str) -> None:
-        """Acknowledge a message.
-
-        Raises:
-            BrokenPipeError: the connection is lost. It is the one error that has Celery connect anew.
-
-        """
-        if self._is_cut_off():
-            self._leave(delivery_tag, "its connection was given up")
-            return
-        try:
-            super().ack(delivery_tag)
-        except ResponseError as error:
-            self._leave(delivery_tag, error)
-        except self.channel.connection_errors as error:
-            raise BrokenPipeError(str(error)) from error
-
-    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's
-        """Reject a message; where that fails, whoever follows the run finds its chunk with no live worker."""
-        if self._is_cut_off():
-            self._leave(delivery_tag, "its connection was given up")
-            return
-        try:
-            super().reject(delivery_tag, requeue)
-        except ResponseError as error:
-            self._leave(delivery_tag, error)
-        except self.channel.connection_errors:
-            virtual.QoS.ack(self, delivery_tag)  # its place is free
-            raise
-
-    def restore_unacked(self, client: Any = None) -> None:  # noqa: ANN401 - kombu's
-        """Give back what is held, unless there is no connection left: whoever follows the run finds it."""
-        if self._is_cut_off():
-            self._delivered.clear()
-        else:
-            super().restore_unacked(client)
-
-    def settle_failed(self, delivery_tag: str, error: Exception) -> None:
-        """Settle a message that Celery raised over: drop it where its body cannot be read, else have it tried again.
-
-        At its second time it stays in Redis as unacknowledged, for it would go round for ever: whoever follows the run
-        finds its chunk with no live worker.
-        """
-        message = self.get(delivery_tag)
-        if not _has_body(message):
-            logger.error("Dropped a message whose body cannot be read: %r", error)
-            self.reject(delivery_tag)
-            return
-        logger.error("Celery failed over a message", exc_info=error)
-        if message.headers.get("redelivered"):
-            self._leave(delivery_tag, "Celery failed over it twice")
-        else:
-            self.reject(delivery_tag, requeue=True)
-
-    def _is_cut_off(self) -> bool:
-        transport = self.channel.connection
-        return transport is None or transport.client is None
-
-    def _leave(self, delivery_tag: str, reason: object) -> None:
-        """Free the place of a message that Redis keeps as unacknowledged."""
-        logger.error("A message stays in Redis as unacknowledged: %s", reason)
-        virtual.QoS.ack(self, delivery_tag)
-
-
-def _has_body(message: Any) -> bool:  # noqa: ANN401 - kombu's
-    try:
-        return isinstance(message.payload, list | dict)  # as Celery's two protocols have it
-    except Exception:  # noqa: BLE001 - whatever a decoder raises over foreign bytes
-        return False
-
-
 class UnreadableError(Exception):
-    """A message that cannot be taken apart: no JSON, or without what every message has."""
+    """A message that cannot be parsed: no JSON, or without what every message has."""
 
 
 class Message(virtual.Message):  # type: ignore[misc]  # kombu has no types
@@ -133,7 +63,7 @@ class Message(virtual.Message):  # type: ignore[misc]  # kombu has no types
 
 
 class Channel(redis.Channel):  # type: ignore[misc]  # kombu has no types
-    """A channel that outlives what it cannot read, and a Redis that refuses."""
+    """A channel that survives what it cannot parse, and a Redis that refuses."""
 
     QoS = QoS
     #: How many connections this process' last message to all workers went to, over whichever channel: kombu takes one
@@ -151,29 +81,38 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu has no types
         """Read one message and hand it on.
 
         Raises:
-            Empty: there is none, or it is of no use, or it is to be tried again.
+            Empty: there is none, or it was dropped, or it will be tried again.
 
         """
-        held = self.qos.held()
+        before = self.qos.unsettled()
         try:
             queue, raw = self._take(**options)
             self.connection._deliver(_parsed(raw), queue)  # noqa: SLF001 - as kombu's own channel does
         except Empty:
             raise
         except UnreadableError as error:
-            logger.error("Dropped what is no message of nightlabel's: %s", error)  # noqa: TRY400 - not ours to mend
+            logger.error(  # noqa: TRY400 - another program's
+                "Dropped what is no message of nightlabel's: %s",
+                error,
+                extra={"action": "message_dropped", "error": str(error)},
+            )
             raise Empty from error
         except ResponseError as error:
-            self.connection.refuse(error)
+            self.connection.raise_if_permanent(error)
             # A message that was taken is nowhere now; whoever follows the run finds that, and publishes it again.
-            logger.critical("Redis refuses: %s. Asking again in %g s.", error, REFUSED_PAUSE_S)
+            logger.critical(
+                "Redis refuses: %s. Trying again in %g s.",
+                error,
+                REFUSED_PAUSE_S,
+                extra={"action": "redis_refused", "error": str(error)},
+            )
             time.sleep(REFUSED_PAUSE_S)
             raise Empty from error
         except Exception as error:
             # kombu counts a KeyError as a lost connection; here it is a fault of whoever was handed the message.
             if isinstance(error, self.connection_errors) and not isinstance(error, KeyError):
                 raise
-            for delivery_tag in self.qos.held() - held:
+            for delivery_tag in self.qos.unsettled() - before:
                 self.qos.settle_failed(delivery_tag, error)
             raise Empty from error
         finally:
@@ -200,10 +139,14 @@ class Channel(redis.Channel):  # type: ignore[misc]  # kombu has no types
         try:
             return super()._receive_one(client)
         except UnreadableError as error:
-            logger.error("Ignored what is no question of nightlabel's: %s", error)  # noqa: TRY400 - not ours to mend
+            logger.error(  # noqa: TRY400 - another program's
+                "Ignored what is no broadcast of Celery's: %s",
+                error,
+                extra={"action": "broadcast_ignored", "error": str(error)},
+            )
             raise Empty from error
         except ResponseError as error:  # of a subscription
-            self.connection.refuse(error)
+            self.connection.raise_if_permanent(error)
             raise
 
 
@@ -229,7 +172,7 @@ class SentinelChannel(Channel, redis.SentinelChannel):  # type: ignore[misc]  # 
 
 
 class Transport(redis.Transport):  # type: ignore[misc]  # kombu has no types
-    """kombu's Redis transport, on this channel. What no waiting cures is no lost connection, to be made anew."""
+    """kombu's Redis transport, on this channel. An error that waiting does not cure is not retried."""
 
     Channel = Channel
 
@@ -237,20 +180,20 @@ class Transport(redis.Transport):  # type: ignore[misc]  # kombu has no types
         """Make a channel.
 
         Raises:
-            BrokerError: Redis refuses what no waiting cures.
+            BrokerError: Redis refuses what waiting does not cure.
 
         """
         try:
             return super().create_channel(connection)
         except (RedisError, OSError) as error:
-            self.refuse(error)
+            self.raise_if_permanent(error)
             raise
 
-    def refuse(self, error: Exception) -> None:
-        """Raise a `BrokerError` for what no waiting cures."""
-        if not passes(error):
+    def raise_if_permanent(self, error: Exception) -> None:
+        """Raise a `BrokerError` for an error that waiting does not cure."""
+        if not is_transient(error):
             url = self.client.as_uri()
-            raise trouble(url if self.client.password else url.replace("://:**@", "://"), error) from error
+            raise broker_error(url if self.client.password else url.replace("://:**@", "://"), error) from error
 
 
 class SentinelTransport(Transport, redis.SentinelTransport):  # type: ignore[misc]  # kombu has no types
@@ -262,7 +205,7 @@ class SentinelTransport(Transport, redis.SentinelTransport):  # type: ignore[mis
         """Make a channel.
 
         Raises:
-            BrokerError: Redis refuses what no waiting cures.
+            BrokerError: Redis refuses what waiting does not cure.
             MasterNotFoundError: no sentinel knows the server, or none answers.
 
         """

@@ -51,7 +51,7 @@ def start_service(
         OSError: it is no program of this machine, or the log cannot be written.
 
     """
-    with log.open("ab") as output, interrupts_held_back():
+    with log.open("ab") as output, deferred_signals():
         return subprocess.Popen(  # noqa: S603 - our own command line
             command,
             env=environment,
@@ -113,7 +113,7 @@ def _last_words(done: subprocess.CompletedProcess[str]) -> str:
 
 
 @contextmanager
-def interrupts_held_back() -> Iterator[None]:
+def deferred_signals() -> Iterator[None]:
     """Let a Ctrl-C, SIGTERM or SIGHUP of this block come at its end.
 
     With a `preexec_fn`, Python forks itself; a KeyboardInterrupt out of one of the hooks that it calls then is printed,

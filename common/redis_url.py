@@ -78,7 +78,7 @@ class RedisAddress:
         if host or not parts.path.strip("/"):
             raise ValueError("a unix socket needs its whole path: unix:///run/redis/redis.sock")
         database = options.pop("db", None) or options.pop("virtual_host", "0")
-        _refuse(options)
+        _raise_if_unknown(options)
         return cls(path=unquote(parts.path), user=user, password=password, database=_database(database))
 
     @classmethod
@@ -89,7 +89,7 @@ class RedisAddress:
         if is_sentinel and not master_name:
             raise ValueError("say what the sentinels call the server: sentinel://HOST:26379/0?master_name=mymaster")
         tls = _tls(options) if _TCP.get(parts.scheme) else None
-        _refuse(options if is_sentinel or master_name is None else {"master_name": master_name})
+        _raise_if_unknown(options if is_sentinel or master_name is None else {"master_name": master_name})
         port = _SENTINEL_PORT if is_sentinel else _PORT
         found = [_host(host, port) for host in hosts.split(",")]
         if len(found) > 1 and not is_sentinel:
@@ -152,7 +152,7 @@ def _tls(options: dict[str, str]) -> dict[str, str | bool]:
     return tls | {"ssl_cert_reqs": wanted, "ssl_check_hostname": check == "true" and wanted != "none"}
 
 
-def _refuse(options: Mapping[str, str]) -> None:
+def _raise_if_unknown(options: Mapping[str, str]) -> None:
     if options:
         known = ", ".join(_TLS_OPTIONS)
         raise ValueError(

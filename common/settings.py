@@ -172,7 +172,7 @@ class Settings(BaseSettings):
     #: Chunks that may wait in Redis; the producer waits above it. 2,000 chunks are about 15 MB.
     queue_limit: int = Field(2000, ge=1)
 
-    #: How far the workers stand back behind other programs: 0 not at all, 19 as far as possible (nice(1)).
+    #: Niceness of the worker processes: 0 as any program, 19 behind all others (nice(1)).
     nice: int = Field(0, ge=0, le=19)
     #: Megabytes that a worker process may hold; a picture that needs more fails (`too_large`). None: its share of what
     #: the machine or its container has; 0: no limit.
@@ -207,7 +207,7 @@ class Settings(BaseSettings):
 
     @property
     def stall_limit_s(self) -> float:
-        """`stall_s`, or more: a chunk may take all of its time limit, and then is begun again image by image."""
+        """`stall_s`, or more: a chunk may take all of its time limit, and then is retried image by image."""
         return max(self.stall_s, self.time_limit_s * 3 / 2)
 
     @property

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import re
 import stat
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import lru_cache, partial
 from typing import IO, TYPE_CHECKING
 
 from common.errors import UsageError
@@ -18,14 +20,17 @@ if TYPE_CHECKING:
 
 #: Names of what this process has open already. That may be a file, to which others write, too.
 _OPEN_ALREADY = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/")
+#: `.NAME.PID`.
+_SCRATCH = re.compile(r"\..+\.[0-9]{1,10}", re.DOTALL)
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that gets its name when the block has ended well, and not otherwise.
 
-    Until then it lies beside that name, as `.NAME.PID`. A link is followed, and a file that is there keeps its
-    permissions. A device, a pipe, or what `/dev/stdout` stands for, is written to as it is, and never replaced.
+    Until then it lies beside that name, as `.NAME.PID`; such files of killed processes are removed. A link is followed,
+    and a file that is there keeps its permissions. A device, a pipe, or what `/dev/stdout` stands for, is written to as
+    it is, and never replaced.
 
     Raises:
         UsageError: the file cannot be written; any OSError of the block is taken for that.
@@ -47,10 +52,10 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 def check_writable(path: Path) -> None:
-    """Refuse a file that `whole_file` could not write, before hours go into what is to be written.
+    """Check that `whole_file` can write a file, before hours go into what is to be written.
 
     Raises:
-        UsageError: the one that `whole_file` would raise.
+        UsageError: it cannot; as `whole_file` would raise it.
 
     """
     with _naming(path):
@@ -93,16 +98,74 @@ def _is_stream(path: Path) -> bool:
 def _scratch(target: Path) -> Iterator[BufferedWriter]:
     """Open a scratch file beside the target, with its permissions; it ends with the block, unless renamed."""
     kept = _permissions(target)
+    _remove_abandoned(target)
     scratch = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        scratch.unlink(missing_ok=True)  # of a killed process with the same number: in containers many have it
-        with open(scratch, "xb", opener=partial(os.open, mode=0o666 if kept is None else kept)) as file:
+    with open(scratch, "xb", opener=partial(os.open, mode=0o666 if kept is None else kept)) as file:
+        try:
+            _lock(file.fileno())
             if kept is not None:
                 os.fchmod(file.fileno(), kept)  # with what the umask took away
             yield file
+        finally:
+            with suppress(OSError):
+                scratch.unlink()
+
+
+def _lock(descriptor: int) -> None:
+    """Mark a scratch file as one that is being written; the kernel releases the lock with the process.
+
+    On a file system without locks, nothing is locked, and what a killed process leaves there stays.
+    """
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _remove_abandoned(target: Path) -> None:
+    """Remove the scratch files of killed processes for this target; none of another user, or of a living process."""
+    own = f".{target.name}.{os.getpid()}"  # of a killed process with the same number: in containers, many have it
+    for name in {own, *_scratch_files(str(target.parent))}:
+        base, _, pid = name.rpartition(".")
+        if base == f".{target.name}" and (name == own or not _is_running(int(pid))):
+            with suppress(OSError):
+                _remove_if_unlocked(target.with_name(name), has_own_number=name == own)
+
+
+@lru_cache(maxsize=64)
+def _scratch_files(folder: str) -> frozenset[str]:
+    """Return what looks like scratch files, as it was at the first write to a folder: it may hold a million files."""
+    try:
+        with os.scandir(folder) as entries:
+            return frozenset(entry.name for entry in entries if _SCRATCH.fullmatch(entry.name))
+    except OSError:  # one may write to a folder that one may not list
+        return frozenset()
+
+
+def _remove_if_unlocked(path: Path, *, has_own_number: bool) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            return
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # it is being written, by a process of whatever host or container
+            return
+        except OSError:  # a file system without locks
+            if not has_own_number:
+                return
+        path.unlink()
     finally:
-        with suppress(OSError):
-            scratch.unlink()
+        os.close(descriptor)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):  # another user's; no number of a process
+        return True
+    return True
 
 
 def _permissions(target: Path) -> int | None:

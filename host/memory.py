@@ -24,8 +24,8 @@ def peak_rss_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def held_mb() -> int:
-    """Return what counts towards the limit of `limit_memory`, in megabytes; 0 where the kernel does not say."""
+def data_segment_mb() -> int:
+    """Return the size of this process's data segment, which `limit_memory` limits; 0 where the kernel does not say."""
     status = Path("/proc/self/status")
     found = re.search(r"VmData:\s+(\d+) kB", status.read_text()) if status.is_file() else None
     return int(found[1]) * 1024 // 1_000_000 if found else 0

@@ -1,4 +1,4 @@
-"""A folder for a process's sockets and scratch files, that goes with the process: if it is killed, by the next one."""
+"""A folder for a process's sockets and scratch files, removed with the process; if that is killed, by the next one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _PREFIX = "nightlabel-"
 #: What `mkdtemp` makes of the prefix.
 _NAME = re.compile(rf"{_PREFIX}[a-z0-9_]{{8}}")
-#: The file by which a folder is known for ours. Its owner holds a lock on it, which the kernel drops with the process.
+#: The file that marks a folder as ours. Its owner holds a lock on it, which the kernel releases with the process.
 _OWNER = "owner.lock"
 _MODE = 0o700
 
@@ -35,23 +35,36 @@ class FolderError(NightlabelError):
 def private_folder() -> Iterator[Path]:
     """Yield a folder that only this user can enter (mode 0700), and remove it afterwards.
 
-    Those of this user's processes that were killed are removed, too.
+    Those of this user's processes that were killed are removed, too. A child that is forked in the meantime may use the
+    folder, and does not remove it.
 
     Raises:
         FolderError: there is nowhere to put one.
 
     """
+    pid = os.getpid()
     try:
-        _remove_abandoned(Path(tempfile.gettempdir()))
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        temporary = _shared_folder()
+        _remove_abandoned(temporary)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=temporary))
         owner = _lock_new(folder)
     except OSError as error:
         raise FolderError(f"A private folder cannot be made: {error}. Let TMPDIR name a folder for it.") from None
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if os.getpid() == pid:  # a forked child collects this generator, too
+            shutil.rmtree(folder, ignore_errors=True)
         os.close(owner)
+
+
+def _shared_folder() -> Path:
+    """Return the folder for temporary files; never one of ours, with which this one would be removed.
+
+    A worker that restarts itself on SIGHUP finds TMPDIR as it set it: to a folder that was its own, and is abandoned.
+    """
+    folder = Path(tempfile.gettempdir())
+    return folder.parent if _NAME.fullmatch(folder.name) and (folder / _OWNER).exists() else folder
 
 
 def _lock_new(folder: Path) -> int:
@@ -59,7 +72,7 @@ def _lock_new(folder: Path) -> int:
     nameless = folder / f".{_OWNER}"
     owner = os.open(nameless, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
     fcntl.flock(owner, fcntl.LOCK_EX)
-    nameless.rename(folder / _OWNER)  # from here on it is known for ours, and locked already
+    nameless.rename(folder / _OWNER)  # from here on it is marked as ours, and locked already
     return owner
 
 

@@ -19,7 +19,7 @@ _SAME_START_S = 2.0
 def process_identity(pid: int) -> str:
     """Return who a living process of this machine is: `MACHINE/PID/START`.
 
-    A number alone is given again: to a later process, in another container, after the host's next start.
+    A number alone is reused: by a later process, in another container, after the host's next start.
 
     Raises:
         psutil.NoSuchProcess: there is none of that number.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from common.errors import DatabaseError, FollowedError
 from host.process import host_name, is_running, process_identity
-from storage import following
+from storage import lease
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,7 +29,7 @@ class Lease:
     def __init__(self, database: Database, run_id: int) -> None:
         self._database = database
         self._run_id = run_id
-        self._holder = following.Follower(f"{host_name()}:{os.getpid()}", process_identity(os.getpid()))
+        self._holder = lease.Holder(f"{host_name()}:{os.getpid()}", process_identity(os.getpid()))
         self._renewed_at = 0.0
 
     def renew(self) -> None:
@@ -42,9 +42,7 @@ class Lease:
         """
         if time.monotonic() - self._renewed_at < RENEW_EVERY_S:
             return
-        other = following.follow(
-            self._database, self._run_id, self._holder, patience=LEASE_EXPIRY, is_running=is_running
-        )
+        other = lease.acquire(self._database, self._run_id, self._holder, patience=LEASE_EXPIRY, is_running=is_running)
         if other:
             raise FollowedError(f"Run {self._run_id} is followed by {other} already. Wait for it, or end that process.")
         self._renewed_at = time.monotonic()
@@ -57,4 +55,4 @@ class Lease:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with suppress(DatabaseError):  # then it waits until this process is seen to be gone
-            following.unfollow(self._database, self._run_id, self._holder)
+            lease.release(self._database, self._run_id, self._holder)

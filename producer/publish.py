@@ -13,9 +13,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from broker.message import ChunkMessage, chunk_id, publish, task_id
-from broker.queue import depth, forget, held_by_workers, queued_ids, unacknowledged_tags
+from broker.queue import depth, discard_unacknowledged, held_tasks, queued_ids, unacknowledged_tags
 from common.errors import WorkersError
-from storage.manifest import done_chunks, open_chunks, take_back, take_waiting
+from storage.manifest import done_chunks, mark_published, open_chunks, requeue_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +62,7 @@ class Publisher:
             self._room = self._limit - depth(self._app)  # a connection of its own: too dear for every round
         if self._room <= 0:
             return 0
-        taken = take_waiting(self._database, self._run.id, min(ROUND_CHUNKS, self._room))
+        taken = mark_published(self._database, self._run.id, min(ROUND_CHUNKS, self._room))
         self._room -= len(taken)
         publish(
             self._app,
@@ -98,8 +98,8 @@ class Publisher:
             time.sleep(GIVING_BACK_S)
             suspects = self._held_by_nobody(suspects, tags)
         self._refuse_endless(suspects)
-        lost = take_back(self._database, suspects)
-        forget(self._app, {tags[self._id(chunk)] for chunk in suspects if self._id(chunk) in tags})
+        lost = requeue_chunks(self._database, suspects)
+        discard_unacknowledged(self._app, {tags[self._id(chunk)] for chunk in suspects if self._id(chunk) in tags})
         return lost
 
     def _taken(self, chunks: set[PublishedChunk], tags: Mapping[str, bytes]) -> set[PublishedChunk]:
@@ -107,10 +107,10 @@ class Publisher:
 
     def _held_by_nobody(self, suspects: set[PublishedChunk], tags: Mapping[str, bytes]) -> set[PublishedChunk]:
         """Leave out what a worker holds that lives and says so, or may hold that is slow to answer."""
-        held = held_by_workers(self._app)
+        held = held_tasks(self._app)
         # What was finished or given back while the workers were asked is no longer missing.
         left = {chunk for chunk in suspects & self._missing_from_queue() if self._id(chunk) not in held.ids}
-        if held.silent:
+        if held.silent_workers:
             return left - self._perhaps_held(self._taken(left, tags))
         self._silent_since.clear()
         return left
@@ -134,11 +134,11 @@ class Publisher:
         deadline = time.monotonic() + LAST_ACKNOWLEDGEMENT_S
         while left := self._unacknowledged_of_done():
             if time.monotonic() > deadline:
-                held = held_by_workers(self._app)
-                if held.silent:
+                held = held_tasks(self._app)
+                if held.silent_workers:
                     return 0  # what is delivered once more finds that it is done
                 left = {task: tag for task, tag in self._unacknowledged_of_done().items() if task not in held.ids}
-                forget(self._app, set(left.values()))
+                discard_unacknowledged(self._app, set(left.values()))
                 return len(left)
             time.sleep(0.05)
         return 0

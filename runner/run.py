@@ -27,7 +27,7 @@ from runner.supervisor import Supervisor
 from runner.watching import ArchiveWatch
 from storage import runs
 from storage.database import Database
-from storage.identity import keep_to_identity
+from storage.identity import pin_identity
 from storage.schema import ensure_schema
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _follow(
         if settings.broker_url is None:
             redis = stack.enter_context(PrivateRedis(folder))
             settings = settings.model_copy(update={"broker_url": redis.url})
-        identity = keep_to_identity(database)
+        identity = pin_identity(database)
         app = make_app(settings, identity)
         if warning := check_broker(app):
             display.note(warning)

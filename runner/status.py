@@ -13,7 +13,7 @@ from broker.queue import check_broker, depth, unacknowledged, workers
 from host.process import is_running
 from producer.lease import LEASE_EXPIRY
 from storage.figures import failures_by_kind, pace, recent_workers
-from storage.identity import identity_of
+from storage.identity import database_identity
 from storage.records import shown
 from storage.runs import newest_run, progress, unfinished_runs
 from storage.schema import existing_database
@@ -123,7 +123,7 @@ def _situation(settings: Settings, database: Database, run: Run, queue: Queue | 
 def _queue(settings: Settings, database: Database) -> Queue | None:
     if settings.broker_url is None:
         return None
-    app = make_app(settings, identity_of(database))
+    app = make_app(settings, database_identity(database))
     check_broker(app)
     return Queue(depth=depth(app), unacknowledged=unacknowledged(app), workers=workers(app))
 

@@ -10,7 +10,7 @@ from common.errors import ArchiveError, BrokerBusyError, DatabaseError, WorkersE
 from report.words import counted
 from runner.watching import FAILURE_WINDOW, FailureWatch, StallWatch
 from storage.figures import failures_by_kind
-from storage.outcomes import doubt_failures
+from storage.outcomes import requeue_failures
 from storage.runs import last_done
 
 if TYPE_CHECKING:
@@ -152,6 +152,6 @@ class Supervisor:
         if not self._are_failures_doubtful:
             return
         try:
-            doubt_failures(self._database, self._run.id)
+            requeue_failures(self._database, self._run.id)
         except DatabaseError as error:
             self.note(f"What failed is not tried again by itself; `nightlabel retry` does it. {error}")

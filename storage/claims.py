@@ -1,4 +1,4 @@
-"""A worker's claim on a chunk, and what is noted of starts that did not end well."""
+"""A worker's claim on a chunk, and the record of starts that ended in a crash or an error."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from storage.database import Database
     from storage.records import Run
 
-#: No image is suspected.
-UNSUSPECTED = {"suspect_id": None, "suspect_starts": 0, "ended_by": None}
-#: What `chunks.ended_by` begins with where the process lived.
-_RAISED = "error: "
+#: The columns of a chunk of which no image is suspected.
+NO_SUSPECT = {"suspect_id": None, "suspect_starts": 0, "ended_by": None}
+#: What `chunks.ended_by` begins with where the process lived and raised an exception.
+_EXCEPTION = "error: "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +40,11 @@ class Claim:
     queue_ms: float  #: from publishing to this start
     suspect_id: int | None = None  #: the image, labelled alone, that an earlier start ended with
     suspect_starts: int = 0  #: how many starts ended with it
-    ended_by: str | None = None  #: what ended the last one: a signal, a limit, an error; None: nobody saw its end
+    crash_cause: str | None = None  #: what ended the last one: a signal, a limit, an error; None: nobody saw its end
 
 
 def claim(database: Database, database_id: str, chunk_id: int, attempt: int, worker: str) -> Claim | None:
-    """Note that a worker begins the chunk; return what it is, as this database says.
+    """Note that a worker starts the chunk; return the chunk, as this database has it.
 
     Returns:
         None if there is nothing to do: the chunk is done, or was published again under a newer attempt; or its run was
@@ -63,7 +63,7 @@ def claim(database: Database, database_id: str, chunk_id: int, attempt: int, wor
         if row is None:
             return None
         run = read_run(connection, row.run_id)
-        members = members_of(connection, chunk_id)
+        members = chunk_images(connection, chunk_id)
     waited = (now - row.published_at).total_seconds() if row.published_at else 0.0
     return Claim(
         database=database_id,
@@ -76,13 +76,13 @@ def claim(database: Database, database_id: str, chunk_id: int, attempt: int, wor
         queue_ms=max(0.0, waited * 1000),
         suspect_id=row.suspect_id,
         suspect_starts=row.suspect_starts,
-        ended_by=row.ended_by,
+        crash_cause=row.ended_by,
     )
 
 
-def suspect(database: Database, claimed: Claim, image_id: int) -> None:
-    """Note, before it is touched, that this image is labelled alone now: if the worker dies, it was with it."""
-    again = image_id == claimed.suspect_id and not has_raised(claimed.ended_by)
+def mark_suspect(database: Database, claimed: Claim, image_id: int) -> None:
+    """Note, before it is read, that this image is labelled alone now: if the worker dies, it died with this image."""
+    again = image_id == claimed.suspect_id and not was_exception(claimed.crash_cause)
     starts = claimed.suspect_starts + 1 if again else 1
     with database.write() as connection:
         connection.execute(
@@ -92,24 +92,28 @@ def suspect(database: Database, claimed: Claim, image_id: int) -> None:
         )
 
 
-def note_end(database: Database, database_id: str, chunk_id: int, attempt: int, ended_by: str) -> None:
-    """Note what ended the start of a chunk that did not end in good order."""
+def record_crash(database: Database, database_id: str, chunk_id: int, attempt: int, cause: str) -> None:
+    """Note what ended a start of the chunk: a signal, or the time limit."""
     with database.write() as connection:
-        connection.execute(update(chunks).where(*_is_attempt(database_id, chunk_id, attempt)).values(ended_by=ended_by))
+        connection.execute(update(chunks).where(*_is_attempt(database_id, chunk_id, attempt)).values(ended_by=cause))
 
 
-def clear_suspicion(database: Database, claimed: Claim) -> None:
-    """Note that a start of the chunk ended in good order: no image is to blame."""
+def clear_suspect(database: Database, claimed: Claim) -> None:
+    """Note that no image is to blame for the end of a start."""
     with database.write() as connection:
-        connection.execute(update(chunks).where(*_is_claimed(claimed)).values(**UNSUSPECTED))
+        connection.execute(update(chunks).where(*_is_claimed(claimed)).values(**NO_SUSPECT))
 
 
-def give_back(database: Database, claimed: Claim) -> None:
-    """Note that the start came to nothing, through no fault of an image: the next one begins as if it had not been.
+def release_claim(database: Database, claimed: Claim) -> None:
+    """Take the start back, for which no image is to blame: the next one begins as if it had not been.
 
-    What is known of an image that earlier starts ended with stays known.
+    What earlier starts have found about an image stays.
     """
-    before = {name: getattr(claimed, name) for name in UNSUSPECTED}
+    before = {
+        "suspect_id": claimed.suspect_id,
+        "suspect_starts": claimed.suspect_starts,
+        "ended_by": claimed.crash_cause,
+    }
     with database.write() as connection:
         connection.execute(
             update(chunks)
@@ -118,8 +122,8 @@ def give_back(database: Database, claimed: Claim) -> None:
         )
 
 
-def note_raised(database: Database, claimed: Claim, image_id: int | None, error: str) -> None:
-    """Note that a start ended with an error in a process that lives.
+def record_error(database: Database, claimed: Claim, image_id: int | None, error: str) -> None:
+    """Note that a start ended with an exception, in a process that is alive.
 
     Args:
         database: where.
@@ -128,22 +132,22 @@ def note_raised(database: Database, claimed: Claim, image_id: int | None, error:
         error: in one line.
 
     """
-    again = image_id == claimed.suspect_id and has_raised(claimed.ended_by)
+    again = image_id == claimed.suspect_id and was_exception(claimed.crash_cause)
     suspicion = {"suspect_id": image_id, "suspect_starts": (claimed.suspect_starts if again else 0) + 1}
     with database.write() as connection:
         connection.execute(
             update(chunks)
             .where(*_is_claimed(claimed))
-            .values(ended_by=f"{_RAISED}{error}", **(suspicion if image_id else {}))
+            .values(ended_by=f"{_EXCEPTION}{error}", **(suspicion if image_id else {}))
         )
 
 
-def has_raised(ended_by: str | None) -> bool:
-    """Tell whether a start ended with an error, and not with the end of its process."""
-    return ended_by is not None and ended_by.startswith(_RAISED)
+def was_exception(crash_cause: str | None) -> bool:
+    """Tell whether a start ended with an exception, in a process that went on, and not with the end of its process."""
+    return crash_cause is not None and crash_cause.startswith(_EXCEPTION)
 
 
-def members_of(connection: Connection, chunk_id: int) -> tuple[ChunkImage, ...]:
+def chunk_images(connection: Connection, chunk_id: int) -> tuple[ChunkImage, ...]:
     """Return the chunk's images, as the manifest has them, in the order of their ids."""
     query = (
         select(images.c.id, images.c.path, images.c.path_hex)
@@ -155,6 +159,7 @@ def members_of(connection: Connection, chunk_id: int) -> tuple[ChunkImage, ...]:
 
 
 def is_open(chunk_id: int) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions that select the chunk, if it is not done."""
     return chunks.c.id == chunk_id, chunks.c.done_at.is_(None)
 
 

@@ -35,10 +35,10 @@ def connect_postgres(url: URL) -> Engine:
     return create_engine(url, pool_pre_ping=True, connect_args=options)
 
 
-def connect_sqlite(url: URL, *, was_there: bool) -> tuple[Engine, SqliteFile | None]:
+def connect_sqlite(url: URL, *, must_exist: bool) -> tuple[Engine, SqliteFile | None]:
     """Return an engine on a SQLite file, and that file; None: it lies in memory.
 
-    One that `was_there` is not made anew where it is gone: beside its log, that would take the log away.
+    One that `must_exist` is not made anew where it is gone: beside its log, SQLite would remove the log.
     """
     path = _whole_path(url.database) if url.database else None  # before SQLAlchemy asks for the current folder
     engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_S})
@@ -46,10 +46,10 @@ def connect_sqlite(url: URL, *, was_there: bool) -> tuple[Engine, SqliteFile | N
     event.listen(engine, "begin", _begin)
     if path is None or url.database == ":memory:" or url.query.get("uri"):
         return engine, None
-    file = SqliteFile(path, was_there=was_there)
+    file = SqliteFile(path, must_exist=must_exist)
     event.listen(engine, "do_connect", _open(file))
     event.listen(engine, "connect", lambda _, record: file.remember(record.info))
-    event.listen(engine, "checkout", lambda _, record, __: file.check_kept(record.info))
+    event.listen(engine, "checkout", lambda _, record, __: file.check_unchanged(record.info))
     return engine, file
 
 
@@ -68,7 +68,7 @@ def _whole_path(name: str) -> str:
 def _open(file: SqliteFile) -> Callable[..., None]:
     def open_exactly(_dialect: object, _record: object, arguments: list[Any], _options: object) -> None:
         """Have the driver open the file as it was named: SQLAlchemy would take `..` away, past a link."""
-        file.check_there()
+        file.check_exists()
         arguments[0] = file.path
 
     return open_exactly

@@ -34,8 +34,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from common.errors import UsageError
 from common.urls import redact, scrub
 from storage.connecting import connect_postgres, connect_sqlite
+from storage.errors import translate_error
 from storage.records import shown
-from storage.trouble import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -54,13 +54,13 @@ _ESCAPED = {byte: f"\\x{byte:02x}" for byte in (*range(32), *range(127, 256), *b
 class Database:
     """One process's way to the database. Never carried over a fork: every process makes its own."""
 
-    def __init__(self, url: str, *, was_there: bool = False) -> None:
+    def __init__(self, url: str, *, must_exist: bool = False) -> None:
         try:
             self._text = url
             self.url: URL = _parsed(url)
             self._file: SqliteFile | None = None
             if self.is_sqlite:
-                self._engine, self._file = connect_sqlite(self.url, was_there=was_there)
+                self._engine, self._file = connect_sqlite(self.url, must_exist=must_exist)
             else:
                 self._engine = connect_postgres(self.url)
             # SQLite has one writer, and lets another sleep and look again; threads of one process need not.
@@ -252,7 +252,7 @@ class Database:
             yield
         except (StatementError, PoolTimeoutError, UnicodeError, OverflowError) as error:
             said = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
-            raise translated(error, self.shown, scrub(said.splitlines()[0], self._text)) from error
+            raise translate_error(error, self.shown, scrub(said.splitlines()[0], self._text)) from error
 
 
 def _parsed(url: str) -> URL:

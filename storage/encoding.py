@@ -1,4 +1,4 @@
-"""In what Postgres keeps text: everything but UTF-8 has no room for the names that files may have."""
+"""The encoding of a Postgres database: none but UTF-8 can hold every name that a file may have."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from storage.database import Database
 
 
-def refuse_encoding(database: Database, connection: Connection) -> None:
-    """Refuse a Postgres database that is not in UTF-8.
+def raise_if_not_utf8(database: Database, connection: Connection) -> None:
+    """Check that a Postgres database is in UTF-8.
 
     SQL_ASCII, which `initdb` chooses under LANG=C, keeps bytes and knows no characters; others lack most characters.
 
     Raises:
-        DatabaseError: with the command that makes one in UTF-8.
+        DatabaseError: it is not; with the command that makes one which is.
 
     """
     if database.is_sqlite:

@@ -1,7 +1,8 @@
-"""Who a database is: what tells it from every other one, also from one that is made anew in its place."""
+"""Which database it is: a UUID that tells it from every other one, also from one that is made anew in its place."""
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -16,27 +17,30 @@ if TYPE_CHECKING:
     from storage.database import Database
 
 _IDENTITY = "SELECT uuid FROM identity"
+_SQLITE_TABLE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+#: PostgreSQL's manual, «PostgreSQL Error Codes»: undefined_table.
+_UNDEFINED_TABLE = "42P01"
 
 
-def identity_of(database: Database) -> str:
+def database_identity(database: Database) -> str:
     """Return the database's identity, which its first migration gave it."""
     with database.read() as connection:
         return read_identity(connection)
 
 
-def keep_to_identity(database: Database) -> str:
-    """Return the database's identity, and have it refused where another one is met in its place later.
+def pin_identity(database: Database) -> str:
+    """Return the database's identity, and refuse any other database that is found in its place later.
 
     Who follows a run knows it by its number, which is another run's in a database that was made anew.
     """
-    kept = identity_of(database)
+    kept = database_identity(database)
 
     def check(connection: Any) -> None:  # noqa: ANN401 - a driver's
         with closing(connection.cursor()) as cursor:
             try:
                 found = cursor.execute(_IDENTITY).fetchone()
             except Exception as error:
-                if not _says_no_table(error):
+                if not _lacks_table(cursor, error):
                     raise
                 found = None
         connection.rollback()  # Postgres' driver has begun a transaction
@@ -50,9 +54,16 @@ def keep_to_identity(database: Database) -> str:
     return kept
 
 
-def _says_no_table(error: Exception) -> bool:
-    """Tell whether a driver's error is of a table that is not there (SQLSTATE 42P01, or SQLite's only words for it)."""
-    return getattr(error, "sqlstate", None) == "42P01" or "no such table" in str(error)
+def _lacks_table(cursor: Any, error: Exception) -> bool:  # noqa: ANN401 - a driver's
+    """Tell whether a driver's error means that the table is not there.
+
+    Postgres has a code for it. SQLite has the same one for every mistake in a statement, and is asked for its tables.
+    """
+    if hasattr(error, "sqlstate"):
+        return bool(error.sqlstate == _UNDEFINED_TABLE)
+    if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR:
+        return False
+    return cursor.execute(_SQLITE_TABLE, (identity.name,)).fetchone() is None
 
 
 def read_identity(connection: Connection) -> str:

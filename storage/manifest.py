@@ -72,11 +72,11 @@ def add_images(database: Database, run: Run, refs: Sequence[ImageRef], *, chunk_
     return Added(len(wanted), up_to_date)
 
 
-def take_waiting(database: Database, run_id: int, limit: int) -> list[Chunk]:
+def mark_published(database: Database, run_id: int, limit: int) -> list[Chunk]:
     """Note up to `limit` waiting chunks as published, each under a new attempt, and return them.
 
-    The caller publishes them afterwards. One that it does not get to publish is found missing by
-    `open_chunks` and the queue, and taken back.
+    The caller publishes them afterwards. One that it does not get to publish is found missing by `open_chunks` and the
+    queue, and requeued.
     """
     with database.write() as connection:
         waiting = (
@@ -89,13 +89,13 @@ def take_waiting(database: Database, run_id: int, limit: int) -> list[Chunk]:
         ids = list(connection.execute(waiting).scalars())
         if not ids:
             return []
-        taken = connection.execute(
+        published = connection.execute(
             update(chunks)
             .where(chunks.c.id.in_(ids))
             .values(attempt=chunks.c.attempt + 1, published_at=database.now(connection), started_at=None)
             .returning(chunks.c.id, chunks.c.attempt, chunks.c.images)
         ).all()
-    return [Chunk(id=row.id, run_id=run_id, attempt=row.attempt, images=row.images) for row in sorted(taken)]
+    return [Chunk(id=row.id, run_id=run_id, attempt=row.attempt, images=row.images) for row in sorted(published)]
 
 
 def open_chunks(database: Database, run_id: int) -> set[PublishedChunk]:
@@ -118,8 +118,8 @@ def done_chunks(database: Database, run_id: int, chunk_ids: Collection[int]) -> 
         return set(connection.execute(query).scalars())
 
 
-def take_back(database: Database, lost: Iterable[PublishedChunk]) -> int:
-    """Let lost chunks wait again, unless they were done or published anew meanwhile; return how many wait."""
+def requeue_chunks(database: Database, lost: Iterable[PublishedChunk]) -> int:
+    """Mark lost chunks as waiting, unless they were done or published again in the meantime; return how many."""
     parameters = [{"lost_id": chunk.chunk_id, "lost_attempt": chunk.attempt} for chunk in lost]
     if not parameters:
         return 0

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, func, select, update
 
-from storage.claims import UNSUSPECTED, is_open, members_of
+from storage.claims import NO_SUSPECT, chunk_images, is_open
 from storage.identity import read_identity
 from storage.records import storable
-from storage.tables import FAILED, OK, chunks, manifest, models, outcomes, runs, samples, workers
+from storage.samples import write_chunk_rows
+from storage.tables import FAILED, OK, chunks, manifest, models, outcomes, runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from storage.claims import Claim
     from storage.database import Database
-    from storage.records import Outcome, ProcessSample, WorkerSample
+    from storage.records import Outcome
+    from storage.samples import ChunkRow
 
 _KEY = ("image_id", "model_id")
 _VALUES = tuple(column.name for column in outcomes.columns if column.name not in _KEY)
@@ -32,7 +33,6 @@ _OWN = (
 )
 _LABELS = tuple(f"{part}_{rank}" for rank in (1, 2, 3) for part in ("label", "score"))
 _COLUMNS = ("image_id", "status", *_LABELS, *_OWN)
-_SAMPLE = ("host", "pid", "process", "started_at", "seen_at", "rss_bytes", "peak_rss_bytes")
 
 
 class Stored(Enum):
@@ -47,30 +47,30 @@ def store(
     database: Database,
     claimed: Claim,
     results: Sequence[Outcome],
-    sample: WorkerSample,
-    history: Sequence[ProcessSample] = (),
+    worker: str,
+    rows: Sequence[ChunkRow] = (),
 ) -> Stored:
-    """Store a chunk's outcomes and mark it done, in one transaction; and `history`, samples to be kept, with it.
+    """Store a chunk's outcomes and mark it done, in one transaction.
 
-    Outcomes that `store_one` stored before need not be given again.
+    Args:
+        database: where.
+        claimed: the chunk, as it was claimed.
+        results: its outcomes. Those that `store_one` stored before need not be given again.
+        worker: the name of the process that labelled it.
+        rows: what is stored besides, with the chunk or not at all.
+
+    Returns:
+        `Stored.DONE`, or why nothing was changed.
+
+    Raises:
+        DatabaseRefusedError: the database does not take a value of an outcome or of a row; nothing was changed.
+
     """
     with database.write() as connection:
         now = max(database.now(connection), claimed.started_at)  # clocks are set back
-        database.upsert_rows(
-            connection,
-            workers,
-            ("name",),
-            _SAMPLE,
-            ("name",),
-            database.bound(("name",), [(sample.name,)]),
-            **_sample_values(sample, now),
-        )
-        if history:
-            # One that is there already, of a clock set back, must not cost the chunk.
-            keep = database.insert_or_keep(samples, ("worker", "sampled_at"))
-            connection.execute(keep, [asdict(one) for one in history])
-        done = {"done_at": now, "started_at": claimed.started_at, "worker": sample.name}
-        return _store(database, connection, claimed, results, sample.name, now, done)
+        write_chunk_rows(database, connection, rows, now)
+        done = {"done_at": now, "started_at": claimed.started_at, "worker": worker}
+        return _store(database, connection, claimed, results, worker, now, done)
 
 
 def store_one(database: Database, claimed: Claim, outcome: Outcome, worker: str) -> bool:
@@ -92,8 +92,8 @@ def stored_images(database: Database, claimed: Claim) -> dict[int, bool]:
         return {image_id: bool(ok) for image_id, ok in connection.execute(query)}
 
 
-def doubt_failures(database: Database, run_id: int) -> None:
-    """Have the next scan try again whatever the run left failed, since the cause may not lie with the images.
+def requeue_failures(database: Database, run_id: int) -> None:
+    """Have the next scan retry the images that the run left failed, since the cause may not lie with them.
 
     An outcome that does not say which mtime its file had is up to date with none. The size stays: what is known of
     copies rests on it.
@@ -112,7 +112,7 @@ def _store(
     now: datetime,
     done: dict[str, Any],
 ) -> Stored:
-    """Write outcomes and, last, the chunk's marks and counts; take all of it back if it is not to be."""
+    """Write outcomes and, last, the chunk's marks and counts; roll all of it back where the chunk is not as claimed."""
     if not _is_as_claimed(connection, claimed):
         connection.rollback()
         return Stored.TOO_LATE
@@ -142,7 +142,7 @@ def _store(
     connection.execute(
         update(chunks)
         .where(chunks.c.id == claimed.chunk_id)
-        .values(ok=stored - failed, failed=failed, **UNSUSPECTED, **done)
+        .values(ok=stored - failed, failed=failed, **NO_SUSPECT, **done)
     )
     return Stored.DONE
 
@@ -163,7 +163,7 @@ def _is_as_claimed(connection: Connection, claimed: Claim) -> bool:
     return (
         read_identity(connection) == claimed.database
         and connection.execute(query).scalar_one_or_none() == claimed.run.model.key
-        and members_of(connection, claimed.chunk_id) == claimed.images
+        and chunk_images(connection, claimed.chunk_id) == claimed.images
     )
 
 
@@ -183,15 +183,3 @@ def _row(outcome: Outcome) -> tuple[Any, ...]:
     missing = [None] * (len(_LABELS) - len(labels))
     own = (storable(value) if isinstance(value, str) else value for value in (getattr(outcome, name) for name in _OWN))
     return (outcome.image_id, OK if outcome.ok else FAILED, *labels, *missing, *own)
-
-
-def _sample_values(sample: WorkerSample, now: datetime) -> dict[str, Any]:
-    return {
-        "host": sample.host,
-        "pid": sample.pid,
-        "process": sample.process,
-        "started_at": sample.started_at,
-        "seen_at": now,
-        "rss_bytes": sample.rss_bytes,
-        "peak_rss_bytes": sample.peak_rss_bytes,
-    }

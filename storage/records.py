@@ -155,10 +155,10 @@ class Progress:
     failed: int = 0
     chunks: int = 0
     chunks_done: int = 0
-    chunks_waiting: int = 0  #: not yet published, or taken back for publishing again
-    chunks_in_work: int = 0  #: published and begun, not done
+    chunks_waiting: int = 0  #: not yet published, or requeued
+    chunks_in_work: int = 0  #: published and started, not done
     images_in_work: int = 0  #: of such chunks, without their outcome
-    extra_starts: int = 0  #: times that a chunk was begun again after an attempt that did not end
+    extra_starts: int = 0  #: times that a chunk was retried after a start that did not end
 
     @property
     def labelled(self) -> int:

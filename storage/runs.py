@@ -80,6 +80,7 @@ def open_run(
 
 
 def get_run(database: Database, run_id: int) -> Run | None:
+    """Return the run of a number; None if there is none."""
     if run_id > _LARGEST_ID:
         return None
     with database.read() as connection:

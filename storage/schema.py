@@ -9,8 +9,8 @@ from sqlalchemy import Column, MetaData, String, Table, inspect, select, text
 
 from common.errors import DatabaseError
 from storage.database import Database, current_schema, lock_schema
-from storage.encoding import refuse_encoding
-from storage.location import refuse_network
+from storage.encoding import raise_if_not_utf8
+from storage.file_system import raise_if_network_file_system
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -27,12 +27,12 @@ def ensure_schema(database: Database) -> None:
         DatabaseError: the schema is of another version than this program, or SQLite's file is on a network share.
 
     """
-    refuse_network(database)
+    raise_if_network_file_system(database)
     found = _found(database)
     if found is None:
         upgrade(database)
     else:
-        _refuse_other(database, found)
+        _raise_if_other_revision(database, found)
 
 
 def check_schema(database: Database) -> None:
@@ -51,7 +51,7 @@ def check_schema(database: Database) -> None:
         raise DatabaseError(
             f"The database {database.shown} is empty. `nightlabel run PATH` fills it.{_elsewhere(database)}"
         )
-    _refuse_other(database, found)
+    _raise_if_other_revision(database, found)
 
 
 def existing_database(url: str) -> Database:
@@ -74,11 +74,11 @@ def upgrade(database: Database) -> tuple[str | None, str]:
 
     """
     with database.write() as connection:
-        refuse_encoding(database, connection)
+        raise_if_not_utf8(database, connection)
         lock_schema(connection)
         found = _revision(database, connection)
         if found is not None and found > REVISION:
-            _refuse_other(database, found)
+            _raise_if_other_revision(database, found)
         if found != REVISION:
             _migrate(connection)
     return found, REVISION
@@ -97,7 +97,7 @@ def _migrate(connection: Connection) -> None:
 
 def _found(database: Database) -> str | None:
     with database.read() as connection:
-        refuse_encoding(database, connection)
+        raise_if_not_utf8(database, connection)
         return _revision(database, connection)
 
 
@@ -137,7 +137,7 @@ def _elsewhere(database: Database) -> str:
     return f" It is looked for in the schema {here}; there are tables of nightlabel's in {others}." if others else ""
 
 
-def _refuse_other(database: Database, found: str) -> None:
+def _raise_if_other_revision(database: Database, found: str) -> None:
     if found > REVISION:
         raise DatabaseError(
             f"The database {database.shown} was made by a newer nightlabel (schema {found}; this one knows"

@@ -31,32 +31,32 @@ FileId = tuple[int, int]
 class SqliteFile:
     """A SQLite file by its name, and what this process knows of it."""
 
-    def __init__(self, path: str, *, was_there: bool) -> None:
+    def __init__(self, path: str, *, must_exist: bool) -> None:
         self.path = path
         self._wal = path + "-wal"
-        self._was_there = was_there
+        self._must_exist = must_exist
         self._stale_wal: FileId | None = None
 
     def remember(self, info: MutableMapping[Any, Any]) -> None:
         """Note which file a new connection has opened."""
         info[_OPENED], info[_WAL] = self._id(), _id_of(self._wal)
-        self._was_there = True
+        self._must_exist = True
         self._stale_wal = None
 
-    def check_there(self) -> None:
-        """Refuse to open a file that is known to have been there, where that made an empty one or damaged another.
+    def check_exists(self) -> None:
+        """Check that a file which must exist does: opening it would make an empty one, or damage another.
 
         Raises:
             DatabaseError: it is gone, or what took its place lies beside its log.
 
         """
-        if self._was_there:
+        if self._must_exist:
             self._id()
         if self._stale_wal:
-            self._refuse_wal(self._stale_wal)
+            self._raise_if_stale_wal(self._stale_wal)
 
-    def check_kept(self, info: MutableMapping[Any, Any]) -> None:
-        """Have a connection opened anew whose file's name stands for another one by now.
+    def check_unchanged(self, info: MutableMapping[Any, Any]) -> None:
+        """Check that a connection's file is still the one of that name.
 
         Raises:
             DatabaseError: the file is gone, or what took its place lies beside its log.
@@ -67,11 +67,11 @@ class SqliteFile:
             info[_WAL] = _id_of(self._wal)  # made by the first statement, not by opening
             return
         if info.get(_WAL):
-            self._refuse_wal(info[_WAL])
+            self._raise_if_stale_wal(info[_WAL])
         raise DisconnectionError
 
     def check_commit(self, info: MutableMapping[Any, Any]) -> None:
-        """Refuse to commit to a file that nobody could find afterwards.
+        """Check that what is to be committed can be found afterwards.
 
         Raises:
             DatabaseError: the file is gone.
@@ -81,8 +81,8 @@ class SqliteFile:
         if info.get(_OPENED) != self._id():
             raise DatabaseBusyError(f"The database {shown(self.path)} was replaced by another file in the meantime.")
 
-    def _refuse_wal(self, old: FileId) -> None:
-        """Refuse a new file beside the old one's log: SQLite would write into it what that holds."""
+    def _raise_if_stale_wal(self, old: FileId) -> None:
+        """Check that no new file lies beside the old one's log: SQLite would write into it what that holds."""
         self._stale_wal = None
         if _id_of(self._wal) == old and os.path.getsize(self.path):  # beside an empty file, SQLite removes the log
             self._stale_wal = old

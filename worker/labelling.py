@@ -10,19 +10,18 @@ import numpy as np
 from celery.exceptions import SoftTimeLimitExceeded
 
 from archive.failures import FailureKind, ImageError
-from archive.places import place_of
 from archive.reading import Reader
 from common.errors import EngineError
 from models.engines import load_engine
 from pictures.decoding import decode
 from storage.records import Outcome
+from worker.failed_outcome import failed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from archive.place import Version
     from archive.reading import ImageFile
     from common.settings import Settings
     from models.ready import ReadyModel
@@ -43,7 +42,7 @@ class _Waiting(NamedTuple):
 
 
 class Labeller:
-    """A warm model, and the limits on what it is given. One a process and model."""
+    """A warm model, and the limits on what it is given. One per process and model."""
 
     def __init__(self, ready: ReadyModel, settings: Settings, threads: int = 1) -> None:
         self._engine = load_engine(ready, settings.batch_size, threads)
@@ -56,7 +55,7 @@ class Labeller:
         self.has_answered = False  #: whether the engine has given probabilities for any picture
 
     def label(self, images: Sequence[ChunkImage], roots: Sequence[str]) -> list[Outcome]:
-        """Return one outcome an image, in no particular order.
+        """Return one outcome per image, in no particular order.
 
         Raises:
             SoftTimeLimitExceeded: Celery's, unless one image alone has used up half of the time: then that
@@ -123,10 +122,10 @@ class Labeller:
             yield replace(waiting.outcome, labels=self._best(row), infer_ms=infer_ms)
 
     def _probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the engine's answer, if it is one: NaN has a best class too, and a label that looks right.
+        """Return the engine's answer, if it is one: NaN, too, has a best class and a label that looks right.
 
         Raises:
-            EngineError: it raised an error, or gave what are no probabilities.
+            EngineError: it raised an error, or its answer is no array of probabilities.
 
         """
         try:
@@ -140,34 +139,10 @@ class Labeller:
             raise EngineError(f"the engine answered with an array of {probabilities.shape}, not of {shape}")
         sums = probabilities.sum(axis=1)
         if not (np.abs(sums - 1) <= _SUM_TOLERANCE).all() or probabilities.min() < 0:
-            raise EngineError(f"the engine answered with what are no probabilities: they add up to {sums.tolist()}")
+            raise EngineError(f"the engine's answer is no probabilities: they add up to {sums.tolist()}")
         self.has_answered = True
         return probabilities
 
     def _best(self, probabilities: NDArray[np.float32]) -> tuple[tuple[str, float], ...]:
         best = np.argsort(-probabilities, kind="stable")[:LABELS_KEPT]
         return tuple((self._categories[index], float(probabilities[index])) for index in best)
-
-
-def failed(
-    image: ChunkImage,
-    kind: FailureKind,
-    message: str,
-    file: ImageFile | None = None,
-    *,
-    is_transient: bool = False,
-    version: Version | None = None,
-) -> Outcome:
-    """Return the outcome of an image that has no labels.
-
-    It names the version of the file that failed, so that another one is labelled: the one that was read, or looked at,
-    or what is there now if none was. For a file that vanished, that a share never answered for, or whose trouble
-    `is_transient`, it names none: the next run tries again.
-    """
-    outcome = Outcome(image_id=image.image_id, error_kind=str(kind), error=message)
-    if file:
-        return replace(outcome, size=file.size, mtime_ns=file.mtime_ns, content=file.content, read_ms=file.read_ms)
-    if is_transient or kind in (FailureKind.VANISHED, FailureKind.TIMEOUT):
-        return outcome
-    version = version or place_of(image.path).version_of(image.path)
-    return replace(outcome, size=version.size, mtime_ns=version.mtime_ns) if version else outcome

@@ -1,4 +1,4 @@
-"""Measure one model alone: how fast it starts and answers, what it holds, and how it stands a long time.
+"""Measure one model alone: how fast it starts and answers, how much memory it takes, and how it fares in a soak.
 
 Run as a process of its own, `python -P -m worker.measure PARENT`, so that no other model's memory or threads count: it
 ends with its parent, whose process id it is given. It reads an `Assignment` as JSON from its standard input and writes
@@ -24,7 +24,7 @@ from common.settings import load_settings
 from host.memory import peak_rss_bytes
 from models.engines import check_names
 from storage.records import ChunkImage
-from worker.single_thread import keep_to_one_core
+from worker.single_thread import use_single_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,20 +48,20 @@ class Assignment:
 
     paths: Sequence[str] = ()
     roots: Sequence[str] = ()
-    latency_requests: int = 200  #: at least; a small sample is asked for again and again
+    latency_requests: int = 200  #: at least; a small sample is labelled again and again
     throughput_s: float = 5.0  #: at least: the chunk that is in work then is done first
-    duration_s: float = 0.0  #: of one request an interval; 0: none
+    duration_s: float = 0.0  #: of the soak, with one request per interval; 0: none
     interval_s: float = 2.0
 
     @property
     def slots(self) -> int:
-        """Count the times at which a request is due: at the beginning, and after each interval that ends in time."""
+        """Count the requests of the soak: at the beginning, and after each interval that ends in time."""
         return math.ceil(self.duration_s / self.interval_s - _ROUNDING)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One request of the long time."""
+    """One request of the soak."""
 
     at_s: float  #: since its beginning
     ms: float
@@ -72,7 +72,7 @@ class Sample:
 
 @dataclass(kw_only=True)
 class Measured:
-    """What was measured. Latency and the long time: one image a request, on one thread."""
+    """What was measured. Latency and soak: one image per request, on one thread."""
 
     pid: int  #: of the process that measured
     #: Seconds from a started Python with its settings read to the first image's outcome: importing decoders and engine,
@@ -80,12 +80,12 @@ class Measured:
     load_s: float
     #: Read, decoded, resized and classified; of the images that could be labelled.
     latency_ms: list[float] = field(default_factory=list)
-    labels: list[list[tuple[str, float]]] = field(default_factory=list)  #: an image each, best first; none: it failed
+    labels: list[list[tuple[str, float]]] = field(default_factory=list)  #: per image, best first; none: it failed
     errors: int = 0  #: images that failed
     cpu_share: float = 0.0  #: of one CPU while latency was taken, 0…1
     peak_rss_mb: float = 0.0  #: with the model loaded once, one image at a time
     images_per_second: float = 0.0  #: on one thread, in chunks and batches
-    samples: list[Sample] = field(default_factory=list)  #: of the long time
+    samples: list[Sample] = field(default_factory=list)  #: of the soak
 
 
 def measure(assignment: Assignment, settings: Settings) -> Measured:
@@ -101,11 +101,11 @@ def measure(assignment: Assignment, settings: Settings) -> Measured:
     images = [ChunkImage(number, path) for number, path in enumerate(assignment.paths)]
     labeller.label(images[:1], assignment.roots)
     measured = Measured(pid=os.getpid(), load_s=perf_counter() - begun)
-    labelled = _take_latency(measured, labeller, images, assignment)
-    rows = _take_long_time(labeller, labelled, assignment)
+    labelled = _measure_latency(measured, labeller, images, assignment)
+    rows = _soak(labeller, labelled, assignment)
     measured.peak_rss_mb = peak_rss_bytes() / 1e6  # before the same model is loaded a second time
     measured.samples = _samples(rows)
-    measured.images_per_second = _throughput(_labeller(settings), labelled, assignment)
+    measured.images_per_second = _measure_throughput(_labeller(settings), labelled, assignment)
     return measured
 
 
@@ -116,10 +116,10 @@ def _labeller(settings: Settings) -> Labeller:
     return Labeller(resolve(settings), settings)
 
 
-def _take_latency(
+def _measure_latency(
     measured: Measured, labeller: Labeller, images: Sequence[ChunkImage], assignment: Assignment
 ) -> list[ChunkImage]:
-    """Ask for each image once, and for those that can be labelled again until there are enough; return these.
+    """Label each image once, and those that can be labelled again until there are enough; return these.
 
     Raises:
         ArchiveError: there are none.
@@ -129,7 +129,7 @@ def _take_latency(
     labelled = []
     why = None
     for image in images:
-        outcome, ms = _ask(labeller, image, assignment.roots)
+        outcome, ms = _label_one(labeller, image, assignment.roots)
         measured.labels.append(list(outcome.labels))
         if outcome.ok:
             labelled.append(image)
@@ -140,13 +140,13 @@ def _take_latency(
         raise ArchiveError(f"None of the {len(images):,} images could be labelled; of the last one: {why}.")
     measured.errors = len(images) - len(labelled)
     while len(measured.latency_ms) < assignment.latency_requests:
-        measured.latency_ms += [_ask(labeller, image, assignment.roots)[1] for image in labelled]
+        measured.latency_ms += [_label_one(labeller, image, assignment.roots)[1] for image in labelled]
     measured.cpu_share = (process_time() - used) / (perf_counter() - begun)
     return labelled
 
 
-def _take_long_time(labeller: Labeller, images: Sequence[ChunkImage], assignment: Assignment) -> NDArray[np.float64]:
-    """Ask for one image an interval; return a row a request, with the fields of a `Sample`: float64 `[requests, 5]`.
+def _soak(labeller: Labeller, images: Sequence[ChunkImage], assignment: Assignment) -> NDArray[np.float64]:
+    """Label one image per interval; return one row per request, with the fields of a `Sample`: float64 `[requests, 5]`.
 
     Args:
         labeller: the warm model.
@@ -154,14 +154,14 @@ def _take_long_time(labeller: Labeller, images: Sequence[ChunkImage], assignment
         assignment: for how long.
 
     """
-    import numpy as np  # not before `keep_to_one_core`
+    import numpy as np  # not before `use_single_thread`
 
     process = psutil.Process()
     # All rows are written here, before the first request: they must not look as if the model's memory grew.
     rows = np.full((assignment.slots, len(fields(Sample))), np.nan)
     asked = 0
     for at_s in _due(assignment):
-        outcome, ms = _ask(labeller, images[asked % len(images)], assignment.roots)
+        outcome, ms = _label_one(labeller, images[asked % len(images)], assignment.roots)
         rows[asked] = (at_s, ms, process.memory_info().rss / 1e6, process_time(), outcome.ok)
         asked += 1
     return rows[:asked]
@@ -171,7 +171,7 @@ def _due(assignment: Assignment) -> Iterator[float]:
     """Sleep until each request is due, and yield the seconds since the beginning.
 
     Those that come due while another one is in work, or while the machine pauses, are left out, not made up for: a
-    burst of requests is not what is to be measured. None is begun after the duration.
+    burst of requests is not what is to be measured. None starts after the duration.
     """
     begun = monotonic()
     slot = 0
@@ -191,7 +191,7 @@ def _samples(rows: NDArray[np.float64]) -> list[Sample]:
     ]
 
 
-def _throughput(labeller: Labeller, images: Sequence[ChunkImage], assignment: Assignment) -> float:
+def _measure_throughput(labeller: Labeller, images: Sequence[ChunkImage], assignment: Assignment) -> float:
     labelled = 0
     begun = perf_counter()
     for chunk in _chunks(images):
@@ -208,7 +208,7 @@ def _chunks(images: Sequence[ChunkImage]) -> Iterator[Sequence[ChunkImage]]:
             yield images[start : start + _CHUNK]
 
 
-def _ask(labeller: Labeller, image: ChunkImage, roots: Sequence[str]) -> tuple[Outcome, float]:
+def _label_one(labeller: Labeller, image: ChunkImage, roots: Sequence[str]) -> tuple[Outcome, float]:
     started = perf_counter()
     (outcome,) = labeller.label([image], roots)
     return outcome, (perf_counter() - started) * 1000
@@ -220,17 +220,17 @@ def measured_from(document: dict[str, Any]) -> Measured:
     return Measured(**document | {"labels": labels, "samples": [Sample(**one) for one in document["samples"]]})
 
 
-def _answer() -> TextIO:
+def _take_over_stdout() -> TextIO:
     """Return what standard output was; what libraries print there from now on goes to standard error."""
-    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    stdout = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    return answer
+    return stdout
 
 
 def main() -> int:
     """Measure what standard input asks for; return the exit status."""
-    answer = _answer()
-    keep_to_one_core()  # as a worker does
+    stdout = _take_over_stdout()
+    use_single_thread()  # as a worker does
     try:
         settings = load_settings()
         check_names(settings)
@@ -241,8 +241,8 @@ def main() -> int:
     except Exception as error:  # noqa: BLE001 - as above; what OpenVINO and torch raise has no common root
         print(f"{type(error).__name__}: {_in_a_line(error)}", file=sys.stderr)  # noqa: T201
         return 1
-    json.dump(asdict(measured), answer)
-    answer.close()
+    json.dump(asdict(measured), stdout)
+    stdout.close()
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What one worker process holds, made after the fork: its database connection and its warm models."""
+"""What one labelling process holds, made after the fork: its database connection and its warm models."""
 
 from __future__ import annotations
 
@@ -6,23 +6,17 @@ import logging
 import os
 import signal
 from collections import OrderedDict
-from contextlib import suppress
-from datetime import UTC, datetime
-from functools import cached_property
-from time import monotonic
 from typing import TYPE_CHECKING
 
-import psutil
 from billiard.process import current_process
 
 from common.errors import ModelError
 from common.settings import LEAST_MEMORY_LIMIT_MB
 from host.machine import memory_limit_mb
-from host.memory import held_mb, limit_memory, peak_rss_bytes
-from host.process import host_name, process_identity
+from host.memory import data_segment_mb, limit_memory
+from host.process import host_name
 from models.resolve import resolve, resolve_recorded
 from storage.database import Database
-from storage.records import ProcessSample, WorkerSample
 from storage.runs import run_to_serve
 
 if TYPE_CHECKING:
@@ -34,26 +28,21 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: How a child tells the main process to end, since the database is in a trouble that lasts.
-DATABASE_TROUBLE = signal.SIGUSR2
+#: How a child tells the main process to end, since the database fails in a way that waiting does not cure.
+DATABASE_FAILED = signal.SIGUSR2
 
-#: Seconds between two samples that are kept.
-SAMPLE_EVERY_S = 5.0
 #: Models that a process keeps warm; one is the rule, two while one run follows another.
 _WARM_MODELS = 2
 
 
 class WorkerProcess:
-    """One worker process: a name, a database connection, and warm models."""
+    """One labelling process: a name, a database connection, and warm models."""
 
     def __init__(self, settings: Settings, main_pid: int) -> None:
         self._main_pid = main_pid
         self.settings = settings
-        self.database = Database(settings.database_url, was_there=True)
+        self.database = Database(settings.database_url, must_exist=True)
         self.name = _process_name()
-        self._started_at = datetime.now(UTC)
-        self._sampled_at = 0.0
-        self.store_s = 0.0  #: spent so far on storing chunks, most of it waiting for the database
         self._labellers: OrderedDict[tuple[str, str], Labeller] = OrderedDict()
 
     def warm_up(self) -> None:
@@ -71,7 +60,7 @@ class WorkerProcess:
         return any(labeller.has_answered for labeller in self._labellers.values())
 
     def labeller(self, run: Run) -> Labeller:
-        """Return the warm model that a run asks for.
+        """Return the model that a run asks for, loaded if it is not yet.
 
         Raises:
             ModelError: this machine cannot load it.
@@ -83,70 +72,32 @@ class WorkerProcess:
         self._labellers.move_to_end(key)
         return self._labellers[key]
 
-    def sample(self) -> WorkerSample:
-        """Return this process's memory, now."""
-        return WorkerSample(
-            name=self.name,
-            host=host_name(),
-            pid=os.getpid(),
-            process=self._identity,
-            started_at=self._started_at,
-            rss_bytes=self._psutil.memory_info().rss,
-            peak_rss_bytes=peak_rss_bytes(),
-        )
-
-    def history(self) -> list[ProcessSample]:
-        """Return the samples to be kept now: none, if the last ones are younger than `SAMPLE_EVERY_S`.
-
-        The first labelling process of a worker speaks for the main process too.
-        """
-        if monotonic() - self._sampled_at < SAMPLE_EVERY_S:
-            return []
-        self._sampled_at = monotonic()
-        now = datetime.now(UTC)
-        samples = [_process_sample(self._psutil, self.name, now, self.store_s)]
-        if self.name.endswith("/1") and os.getpid() != self._main_pid:
-            with suppress(psutil.Error):  # where a child outlives it for a moment
-                samples.append(_process_sample(self._main, self.name.removesuffix("/1"), now))
-        return samples
-
-    def limit(self) -> None:
-        """Stand back behind other programs, and hold no more memory than the settings allow."""
+    def apply_limits(self) -> None:
+        """Apply the niceness and the memory limit that are set."""
         if self.settings.nice:
             os.nice(self.settings.nice)
         if self.settings.memory_limit_mb:
             limit_memory(self.settings.memory_limit_mb)
 
-    def keep_to_its_share(self) -> None:
-        """With no limit set, hold no more than this machine or container has for each worker, once it is warm.
+    def limit_to_memory_share(self) -> None:
+        """Where no memory limit is set, apply this process's share of the machine's or container's memory.
 
-        A picture that needs more fails. Without that the kernel would end a process when memory is short, and that may
-        be any. What the model itself needs is not refused, nor what an ordinary picture takes.
+        Call it once the model is warm. A picture that needs more fails; without a limit, the kernel would kill a
+        process when memory is short, and that may be any. The limit always leaves room for the model itself and for an
+        ordinary picture.
         """
         share = memory_limit_mb(self.settings)
         if share and not self.settings.memory_limit_mb:
-            limit_memory(max(share, held_mb() + LEAST_MEMORY_LIMIT_MB), may_be_lifted=True)
+            limit_memory(max(share, data_segment_mb() + LEAST_MEMORY_LIMIT_MB), may_be_lifted=True)
 
-    def end_worker(self, error: DatabaseError) -> None:
+    def shut_down_worker(self, error: DatabaseError) -> None:
         """Have the worker's main process end, with the error's exit status.
 
-        For a trouble that lasts, like a full disk: taking more chunks would serve nobody, and whoever keeps the
-        worker alive learns from the status what is the matter.
+        For an error that waiting does not cure, like a full disk: taking more chunks would serve nobody, and whoever
+        keeps the worker alive learns from the status what is the matter.
         """
-        logger.critical("The worker ends. %s", error)
-        os.kill(self._main_pid, DATABASE_TROUBLE)
-
-    @cached_property
-    def _identity(self) -> str:
-        return process_identity(os.getpid())
-
-    @cached_property
-    def _psutil(self) -> psutil.Process:
-        return psutil.Process()
-
-    @cached_property
-    def _main(self) -> psutil.Process:
-        return psutil.Process(self._main_pid)
+        logger.critical("The worker ends. %s", error, extra={"action": "worker_ends", "error": str(error)})
+        os.kill(self._main_pid, DATABASE_FAILED)
 
     def _keep(self, key: tuple[str, str], ready: ReadyModel) -> None:
         from worker.labelling import Labeller
@@ -157,23 +108,15 @@ class WorkerProcess:
             raise ModelError(f"{ready.model} cannot be loaded on {ready.engine}: {error}") from error
         if len(self._labellers) > _WARM_MODELS:
             self._labellers.popitem(last=False)
-        logger.info("%s is warm on %s", ready.model, ready.engine)
-
-
-def _process_sample(process: psutil.Process, name: str, now: datetime, store_s: float | None = None) -> ProcessSample:
-    with process.oneshot():
-        times = process.cpu_times()
-        return ProcessSample(
-            worker=name,
-            sampled_at=now,
-            pid=process.pid,
-            rss_bytes=process.memory_info().rss,
-            cpu_s=times.user + times.system,
-            store_s=store_s,
+        logger.info(
+            "%s is loaded on %s",
+            ready.model,
+            ready.engine,
+            extra={"action": "model_loaded", "model": str(ready.model), "engine": ready.engine},
         )
 
 
 def _process_name() -> str:
-    """Return `host-PID/N`: the N-th process of the worker with that PID; a replacement takes its name over."""
+    """Return `host-PID/N`: the N-th process of the worker with that PID; a replacement takes over its name."""
     index = getattr(current_process(), "index", 0)
     return f"{host_name()}-{os.getppid()}/{index + 1}"

@@ -1,6 +1,8 @@
-"""What the worker's main process does when one of its children is killed with a chunk: it says how, for the next start.
+"""Celery's request, with a record of what crashed a labelling process: the next start of its chunk needs to know.
 
 A child that is killed cannot say anything. Its parent sees the signal, or has sent it when the time limit was over.
+What is overridden is of celery 5.7.0, celery/worker/request.py: `Request.on_timeout` and `Request.on_failure`, which
+requeues the task of a lost child without a bound (https://github.com/celery/celery/issues/9082).
 """
 
 from __future__ import annotations
@@ -16,12 +18,14 @@ from celery.worker.state import task_ready
 from broker.message import ChunkMessage
 from common.errors import DatabaseError
 from host.memory import OomKills
-from storage.claims import note_end
+from storage.claims import record_crash
 from storage.database import Database
-from worker.task import OUT_OF_MEMORY, TIME_LIMIT, ReplaceProcess
+from worker.log_fields import chunk_fields
+from worker.requeue import ReplaceProcess
+from worker.single_images import OUT_OF_MEMORY, TIME_LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from billiard.einfo import ExceptionInfo
 
@@ -38,18 +42,21 @@ _KILL = "SIGKILL"
 def request_class(settings: Settings, on_replaced: Callable[[ReplaceProcess], None]) -> type[Request]:
     """Return the class of the requests that a worker with these settings makes of its messages.
 
-    `on_replaced` is called for each process that ends itself.
+    Args:
+        settings: with the URL of the database.
+        on_replaced: is called for each process that ends itself.
 
     Source: https://docs.celeryq.dev/en/stable/userguide/tasks.html#requests-and-custom-requests
+
     """
-    kernel = OomKills()
+    oom_kills = OomKills()
 
     class ChunkRequest(Request):  # type: ignore[misc]  # Celery has no types
         """A chunk in work, seen from the main process."""
 
         def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001 - Celery's
             if not soft:
-                self._note_end(f"{TIME_LIMIT} of {timeout:g} s")
+                _record_crash(settings, self.args, f"{TIME_LIMIT} of {timeout:g} s")
             super().on_timeout(soft, timeout)
 
         def on_failure(self, exc_info: ExceptionInfo, *args: Any, **options: Any) -> None:  # noqa: ANN401
@@ -63,18 +70,26 @@ def request_class(settings: Settings, on_replaced: Callable[[ReplaceProcess], No
             if isinstance(error, WorkerLostError):
                 found = _LOST.search(str(error))
                 said = found[1] if found else str(error)
-                self._note_end(OUT_OF_MEMORY if _KILL in said and kernel.has_killed() else said)
+                _record_crash(settings, self.args, OUT_OF_MEMORY if _KILL in said and oom_kills.has_killed() else said)
             super().on_failure(exc_info, *args, **options)
 
-        def _note_end(self, ended_by: str) -> None:
-            message = ChunkMessage.of_arguments(tuple(self.args))
-            # Opened and closed here: a child that is forked later must inherit no connection.
-            database = Database(settings.database_url, was_there=True)
-            try:
-                note_end(database, message.database, message.chunk_id, message.attempt, ended_by)
-            except DatabaseError as error:  # then it counts as an end that nobody saw
-                logger.warning("The end of chunk %d by %s is not noted. %s", message.chunk_id, ended_by, error)
-            finally:
-                database.close()
-
     return ChunkRequest
+
+
+def _record_crash(settings: Settings, arguments: Sequence[object], cause: str) -> None:
+    """Record what crashed the process that had the chunk; `arguments`: of its message."""
+    message = ChunkMessage.of_arguments(tuple(arguments))
+    # Opened and closed here: a child that is forked later must inherit no connection.
+    database = Database(settings.database_url, must_exist=True)
+    try:
+        record_crash(database, message.database, message.chunk_id, message.attempt, cause)
+    except DatabaseError as error:  # then it counts as a crash that nobody saw
+        logger.warning(
+            "Chunk %d was ended by %s, which could not be recorded. %s",
+            message.chunk_id,
+            cause,
+            error,
+            extra={"action": "crash_not_recorded", "cause": cause, "error": str(error), **chunk_fields(message)},
+        )
+    finally:
+        database.close()

@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 from contextlib import ExitStack
+from functools import cache
 from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from celery.platforms import EX_OK
 from celery.signals import celeryd_init, worker_process_init, worker_ready
 from celery.worker import state
 
-from broker.app import LABEL_CHUNK, make_app, serve_database
+from broker.app import LABEL_CHUNK, make_app, use_database_queue
 from broker.queue import check_broker
 from common.child_process import die_with_parent
 from common.errors import (
@@ -32,27 +33,30 @@ from host.private_folder import private_folder
 from host.process import host_name
 from models.resolve import check_configured, resolve_recorded
 from storage.database import Database
-from storage.identity import identity_of
+from storage.identity import database_identity
 from storage.runs import run_to_serve
 from storage.schema import ensure_schema
 from worker import task
-from worker.own_queue import queue_step
-from worker.process import DATABASE_TROUBLE, WorkerProcess
+from worker.chunk_log import ChunkLog
+from worker.database_queue import queue_step
+from worker.middleware import MiddlewareStack
+from worker.process import DATABASE_FAILED, WorkerProcess
 from worker.request import request_class
-from worker.single_thread import keep_to_one_core
+from worker.samples import ProcessSampler
+from worker.single_thread import use_single_thread
 
 if TYPE_CHECKING:
     from celery import Celery
 
     from common.settings import Settings
-    from worker.task import ReplaceProcess
+    from worker.requeue import ReplaceProcess
 
 logger = logging.getLogger(__name__)
 
 #: Seconds that SIGQUIT gives the chunks in work; what is not done by then is published again, as after a kill.
 QUIT_S = 10
-#: Processes in each process' place that may end themselves one after the other, none of which has had an answer of its
-#: engine, before the worker ends.
+#: Times in a row that a labelling process may be replaced, none of which got an answer from its engine, before the
+#: worker ends; for each process that it has.
 MAX_REPLACEMENTS = 8
 
 
@@ -61,55 +65,76 @@ def make_worker_app(settings: Settings) -> Celery:
     app = make_app(settings)
     app.set_current()
     app.conf.worker_concurrency = worker_count(settings)
-    keep_to_one_core()
+    use_single_thread()
     main_pid = os.getpid()
-    processes: list[WorkerProcess] = []  # one, made after the fork
 
-    def this_process() -> WorkerProcess:
-        if not processes:
-            processes.append(WorkerProcess(settings, main_pid))
-        return processes[0]
+    @cache  # one, made after the fork
+    def this_process() -> tuple[WorkerProcess, MiddlewareStack]:
+        process = WorkerProcess(settings, main_pid)
+        return process, middleware_of(process, main_pid)
 
-    request = request_class(settings, Replacements(worker_count(settings)).note)
+    request = request_class(settings, Replacements(worker_count(settings)).count)
 
     @app.task(name=LABEL_CHUNK, Request=request)  # type: ignore[untyped-decorator]  # Celery has no types
     def label_chunk(database: str, chunk_id: int, attempt: int) -> None:
-        task.label_chunk(this_process(), database, chunk_id, attempt)
+        task.label_chunk(*this_process(), database, chunk_id, attempt)
 
-    celeryd_init.connect(lambda **_: serve_database(app, _check_or_exit(app, settings)), weak=False)
-    worker_ready.connect(lambda **_: _listen(), weak=False)
-    worker_process_init.connect(lambda **_: _begin(this_process(), main_pid), weak=False)
+    celeryd_init.connect(lambda **_: _prepare_main_process(app, settings), weak=False)
+    worker_ready.connect(lambda **_: _install_signal_handlers(), weak=False)
+    worker_process_init.connect(lambda **_: _init_process(this_process()[0], main_pid), weak=False)
     app.steps["consumer"].add(queue_step(settings))
     return app
 
 
+def middleware_of(process: WorkerProcess, main_pid: int) -> MiddlewareStack:
+    """Return what hangs beside each chunk of a labelling process: the one place that names it."""
+    return MiddlewareStack(ChunkLog(), ProcessSampler(process.name, main_pid))
+
+
 class Replacements:
-    """Counts the labelling processes that ended themselves one after the other before any had labelled an image."""
+    """Counts the labelling processes that were replaced one after the other, none of which had labelled an image."""
 
     def __init__(self, processes: int = 1) -> None:
         self._limit = MAX_REPLACEMENTS * processes
         self._count = 0
 
-    def note(self, replaced: ReplaceProcess) -> None:
-        """End the worker where process after process fails: then it is neither an image nor the process."""
+    def count(self, replaced: ReplaceProcess) -> None:
+        """End the worker where process after process fails: then neither an image nor one process is to blame."""
         self._count = 0 if replaced.has_answered else self._count + 1
         if self._count >= self._limit:
             logger.critical(
                 "The worker ends: %d processes in a row could not label a single image. The last one said: %s",
                 self._count,
                 replaced.reason,
+                extra={"action": "worker_ends", "error": replaced.reason},
             )
             state.should_stop = WorkersError.exit_status
 
 
-def _check_or_exit(app: Celery, settings: Settings) -> str:
+def _prepare_main_process(app: Celery, settings: Settings) -> None:
+    """Do what comes before the first fork, however the worker was started."""
     try:
+        _use_private_folder()
         _check_broker(app)
-        return check_start(settings)
-    except NightlabelError as error:
+        identity = check_start(settings)
+    except NightlabelError as error:  # Celery would log it as an error of a signal handler, and go on
         print(f"nightlabel worker: {error}", file=sys.stderr)  # noqa: T201 - for people
-        passes = isinstance(error, DatabaseBusyError)
-        raise SystemExit(TRY_AGAIN_EXIT_STATUS if passes else error.exit_status) from error
+        is_transient = isinstance(error, DatabaseBusyError)
+        raise SystemExit(TRY_AGAIN_EXIT_STATUS if is_transient else error.exit_status) from error
+    use_database_queue(app, identity)
+
+
+def _use_private_folder() -> None:
+    """Have temporary files of the worker and of its children lie in a folder that is removed after them.
+
+    Multiprocessing leaves `pymp-…` where a process is killed, and nothing in it says whose it is. The folder around it
+    does, and the next nightlabel removes it.
+    """
+    stack = ExitStack()
+    folder = stack.enter_context(private_folder())
+    # It goes last: multiprocessing removes its own folder with priority -100. Source: CPython, multiprocessing/util.py
+    Finalize(None, stack.close, exitpriority=-101)
+    tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
 
 
 def _check_broker(app: Celery) -> None:
@@ -121,33 +146,39 @@ def _check_broker(app: Celery) -> None:
         print(f"nightlabel worker: {warning}", file=sys.stderr)  # noqa: T201 - for people
 
 
-def _listen() -> None:
-    """End with the status of a database error when a child says that there is one which lasts; and soon on SIGQUIT."""
+def _install_signal_handlers() -> None:
+    """End with the status of a database error when a child reports one that waiting does not cure; and soon on SIGQUIT.
+
+    Source of what is replaced: celery 5.7.0, celery/apps/worker.py, `install_worker_term_hard_handler`.
+    """
 
     def end(*_: object) -> None:
         state.should_stop = DatabaseError.exit_status  # Celery ends with it once its chunks in work are done
 
     def end_soon(*_: object) -> None:
-        # Celery's own handler does its work where the signal meets it: amid the hand-over of a chunk to a child, it
-        # waits for that chunk for ever. This one leaves the end to the event loop, and beyond it to the kernel.
+        # Celery's own handler shuts down from within the signal handler: amid the hand-over of a chunk to a child, it
+        # waits for that chunk for ever, as warm shutdowns did (https://github.com/celery/celery/pull/7339). This one
+        # leaves the end to the event loop, and beyond it to the kernel.
         state.should_stop = EX_OK
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, QUIT_S)
 
-    signal.signal(DATABASE_TROUBLE, end)
+    signal.signal(DATABASE_FAILED, end)
     signal.signal(signal.SIGQUIT, end_soon)
 
 
-def _begin(process: WorkerProcess, main_pid: int) -> None:
+def _init_process(process: WorkerProcess, main_pid: int) -> None:
     """Prepare a labelling process, right after the fork; with Celery's solo pool, that is the main process."""
     if os.getpid() != main_pid:
         die_with_parent(main_pid)  # a worker that is killed leaves no children behind
-    process.limit()
+    process.apply_limits()
     try:
         process.warm_up()
     except NightlabelError as error:
-        logger.error("Not warm yet. %s", error)  # noqa: TRY400 - each task will try, and say so
-    process.keep_to_its_share()
+        logger.error(  # noqa: TRY400 - each task will try, and say so
+            "The model is not loaded yet. %s", error, extra={"action": "model_not_loaded", "error": str(error)}
+        )
+    process.limit_to_memory_share()
 
 
 def check_start(settings: Settings) -> str:
@@ -166,7 +197,7 @@ def check_start(settings: Settings) -> str:
     database = Database(settings.database_url)
     try:
         ensure_schema(database)
-        identity = identity_of(database)
+        identity = database_identity(database)
         run = run_to_serve(database)
     finally:
         database.close()
@@ -180,20 +211,18 @@ def check_start(settings: Settings) -> str:
 def serve(settings: Settings) -> int:
     """Run a worker until it is told to stop; return its exit status.
 
-    SIGTERM and Ctrl-C let the chunks in work end first, SIGQUIT if they do within `QUIT_S`.
+    SIGTERM and Ctrl-C let the chunks in work end first; SIGQUIT does, if they end within `QUIT_S`.
+
+    Raises:
+        WorkersError: this machine can make no process pool.
+
     """
-    stack = ExitStack()
-    # What Celery's processes leave where they are killed (`pymp-*`) goes with the folder. It goes last: multiprocessing
-    # removes its own folder with priority -100. Source: CPython, multiprocessing/util.py
-    folder = stack.enter_context(private_folder())
-    Finalize(None, stack.close, exitpriority=-101)
-    tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
-    check_semaphores()
+    raise_if_no_semaphores()
     return _serve(settings)
 
 
-def check_semaphores() -> None:
-    """Refuse a machine on which no process pool can be made.
+def raise_if_no_semaphores() -> None:
+    """Check that this machine can make a process pool.
 
     Raises:
         WorkersError: there is no shared memory for semaphores.

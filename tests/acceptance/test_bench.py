@@ -15,10 +15,9 @@ from common.errors import ArchiveError
 from models.engines.openvino import cpu_has_bf16
 from nightlabel.bench_display import BenchLines
 from runner.bench import bench
-from storage.outcomes import store
 from storage.records import ImageRef
 from tests.unit.report.planted import EVENING, plant_times
-from tests.unit.storage.nights import add, begin, begin_run, sample, success, take
+from tests.unit.storage.nights import add, begin, begin_run, sample, store_with_sample, success, take
 from tests.unit.storage.nights import photos as planted_photos
 
 if TYPE_CHECKING:
@@ -123,7 +122,7 @@ def test_a_worker_that_had_nothing_left_to_do_does_not_slow_the_other(database: 
     for chunk, worker, seconds in zip(take(database, run), "abbb", (0, 0, 1, 2), strict=True):
         claimed = begin(database, chunk, worker)
         outcomes = [success(image.image_id, decode_ms=20, infer_ms=70) for image in claimed.images]
-        store(database, claimed, outcomes, sample(worker, rss_bytes=200_000_000))
+        store_with_sample(database, claimed, outcomes, sample(worker, rss_bytes=200_000_000))
         begun = EVENING + timedelta(seconds=seconds)
         plant_times(database, chunk.id, begun, begun + timedelta(seconds=1))
 

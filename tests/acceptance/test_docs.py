@@ -18,12 +18,12 @@ from nightlabel.cli import app
 from report.run.figures import run_figures
 from report.run.json_report import as_json
 from storage.claims import claim
-from storage.identity import identity_of
-from storage.manifest import add_images, take_waiting
-from storage.outcomes import store
+from storage.identity import database_identity
+from storage.manifest import add_images, mark_published
 from storage.records import ImageRef, Model, Outcome, Preprocessing, WorkerSample
 from storage.runs import open_run
 from tests.conftest import ROOT
+from tests.unit.storage.nights import store_with_sample
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -152,14 +152,14 @@ def night(database: Database) -> Database:
     run, _ = open_run(database, MODEL, engine="openvino", roots=["/photos"], filters={})
     refs = [ImageRef(f"/photos/{number}.jpg", 1, 1) for number in range(4)]
     add_images(database, run, refs, chunk_size=64, relabel=False)
-    (chunk,) = take_waiting(database, run.id, 1)
+    (chunk,) = mark_published(database, run.id, 1)
     labels = (("golden retriever", 0.7), ("tabby", 0.25), ("tiger cat", 0.05))
-    claimed = claim(database, identity_of(database), chunk.id, chunk.attempt, "host-1/1")
+    claimed = claim(database, database_identity(database), chunk.id, chunk.attempt, "host-1/1")
     assert claimed
     outcomes = [Outcome(image_id=image.image_id, labels=labels, read_ms=1.0) for image in claimed.images]
     now: datetime = claimed.started_at
     sample = WorkerSample(name="host-1/1", host="host", pid=1, started_at=now, rss_bytes=1, peak_rss_bytes=1)
-    store(database, claimed, outcomes, sample)
+    store_with_sample(database, claimed, outcomes, sample)
     return database
 
 

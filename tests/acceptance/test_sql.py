@@ -16,14 +16,14 @@ from benchmarks.questions import PAGE, QUESTIONS
 from common.settings import load_settings
 from models.catalogue import find_entry
 from storage.database import Database
-from storage.manifest import add_images, take_waiting
-from storage.outcomes import Stored, store
+from storage.manifest import add_images, mark_published
+from storage.outcomes import Stored
 from storage.records import ImageRef
 from storage.runs import open_run
 from storage.schema import ensure_schema
 from storage.tables import outcomes
 from tests.conftest import empty_database
-from tests.unit.storage.nights import MODEL, begin, failure, sample, success
+from tests.unit.storage.nights import MODEL, begin, failure, sample, store_with_sample, success
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -124,11 +124,11 @@ def _ref(path: str, *, size: int = 1000) -> ImageRef:
 def _label(database: Database, run: Run, labels_of: Mapping[str, Labels], evening: datetime) -> None:
     refs = [_ref(path) for path in (*YEARS, *FAILURES)]
     add_images(database, run, refs, chunk_size=CHUNK_IMAGES, relabel=False)
-    for number, chunk in enumerate(take_waiting(database, run.id, len(refs))):
+    for number, chunk in enumerate(mark_published(database, run.id, len(refs))):
         worker = f"nas/{number + 1}"
         claimed = begin(database, chunk, worker)
         results = [_outcome(image, labels_of) for image in claimed.images]
-        assert store(database, claimed, results, sample(worker)) is Stored.DONE
+        assert store_with_sample(database, claimed, results, sample(worker)) is Stored.DONE
         with database.write() as connection:
             of_chunk = update(outcomes).where(outcomes.c.chunk_id == chunk.id)
             connection.execute(of_chunk.values(labelled_at=evening + timedelta(hours=number)))

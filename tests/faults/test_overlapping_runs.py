@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import worker.task
+import worker.storing
 from storage.claims import claim
-from storage.identity import identity_of
-from storage.manifest import add_images, take_waiting
+from storage.identity import database_identity
+from storage.manifest import add_images, mark_published
 from storage.outcomes import store_one
 from storage.records import ImageRef
 from storage.runs import get_run, open_run, progress
 from storage.schema import ensure_schema
 from tests.processes import NO_PROCESS
+from worker.middleware import MiddlewareStack
 from worker.process import WorkerProcess
 from worker.task import label_chunk
 
@@ -39,14 +40,14 @@ def test_a_run_whose_images_another_one_takes_over_meanwhile_misses_none(
 ) -> None:
     """The other run labels them all after the first one has stored its second; by it, or by a start before."""
     ensure_schema(database)
-    identity = identity_of(database)
+    identity = database_identity(database)
     root = str(photos.resolve())
     refs = [ImageRef(str(path.resolve()), 1, 1) for path in sorted(photos.glob("*.jpg"))[:IMAGES]]
     chunks = []
     for filters in ({}, {"include": ["*.jpg"]}):
         run, _ = open_run(database, resnet18.model, engine=resnet18.engine, roots=[root], filters=filters)
         add_images(database, run, refs, chunk_size=IMAGES, relabel=False)
-        chunks += take_waiting(database, run.id, 1)
+        chunks += mark_published(database, run.id, 1)
     slow, other = chunks
     url = database.url.render_as_string(hide_password=False)
     process = WorkerProcess(settings.model_copy(update={"database_url": url}), main_pid=NO_PROCESS)
@@ -59,11 +60,11 @@ def test_a_run_whose_images_another_one_takes_over_meanwhile_misses_none(
     def store_one_and_be_overtaken(*arguments: Any) -> bool:
         stored = store_one(*arguments)
         if progress(database, other.run_id).missing:
-            label_chunk(process, identity, other.id, other.attempt)
+            label_chunk(process, MiddlewareStack(), identity, other.id, other.attempt)
         return stored
 
-    monkeypatch.setattr(worker.task, "store_one", store_one_and_be_overtaken)
-    label_chunk(process, identity, slow.id, slow.attempt)
+    monkeypatch.setattr(worker.storing, "store_one", store_one_and_be_overtaken)
+    label_chunk(process, MiddlewareStack(), identity, slow.id, slow.attempt)
     process.database.close()
 
     for chunk in chunks:

@@ -10,14 +10,14 @@ from common.settings import load_settings
 from producer.publish import Publisher
 from storage.claims import claim
 from storage.database import Database
-from storage.identity import identity_of
-from storage.manifest import add_images, take_waiting
+from storage.identity import database_identity
+from storage.manifest import add_images, mark_published
 from storage.outcomes import Stored, store
 from storage.records import ImageRef
 from storage.runs import open_run, unfinished_runs
 from tests.command import wait_until
 from tests.faults.farm import wait_for_end, wait_to_say
-from tests.unit.storage.nights import MODEL, sample, success
+from tests.unit.storage.nights import MODEL, success
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ def publisher_of(farm: Farm) -> Publisher:
     settings = load_settings(broker_url=farm.broker_url, database_url=farm.database_url)
     database = Database(settings.database_url)
     (run,) = unfinished_runs(database)
-    return Publisher(farm.app(), database, identity_of(database), run, settings)
+    return Publisher(farm.app(), database, database_identity(database), run, settings)
 
 
 def test_a_worker_whose_main_process_is_slow_to_answer_keeps_its_chunks(
@@ -77,11 +77,11 @@ def test_a_run_whose_chunks_wait_behind_another_runs_has_not_stalled(
     other, _ = open_run(database, MODEL, engine="openvino", roots=["/other"], filters={})
     refs = [ImageRef(f"/other/{number}.jpg", 1, 1) for number in range(12)]
     add_images(database, other, refs, chunk_size=1, relabel=False)
-    for chunk in take_waiting(database, other.id, 12):
-        claimed = claim(database, identity_of(database), chunk.id, chunk.attempt, "host-1/1")
+    for chunk in mark_published(database, other.id, 12):
+        claimed = claim(database, database_identity(database), chunk.id, chunk.attempt, "host-1/1")
         assert claimed
         results = [success(image.image_id) for image in claimed.images]
-        assert store(database, claimed, results, sample()) is Stored.DONE
+        assert store(database, claimed, results, "host-1/1") is Stored.DONE
         time.sleep(1)
     quiet_until = time.monotonic()
     database.close()

@@ -227,7 +227,7 @@ def test_a_chunk_that_outlives_the_visibility_timeout_beside_an_idle_worker_is_s
 
     farm.go_on()
 
-    assert "was stored by another worker meanwhile" in slow.stop()
+    assert "was stored by another worker in the meantime" in slow.stop()
     assert farm.extra_starts() == 1
     assert farm.count("chunks where attempt > 1") == 0  # Redis delivered it again; nobody published it
     assert farm.stored() == stored

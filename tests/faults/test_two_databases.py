@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from broker.app import queue_of
+from broker.app import queue_name
 from storage.database import Database
-from storage.identity import identity_of
+from storage.identity import database_identity
 from storage.schema import ensure_schema
 from tests.command import wait_until
 from tests.faults.farm import wait_for_end
@@ -84,10 +84,10 @@ def test_a_forged_message_with_ids_and_paths_that_fit_labels_nothing_wrongly(
 ) -> None:
     """Of this version and of an earlier one; of an attempt to come; of another database; with paths of other photos."""
     farm.enqueue(archive(IMAGES), "--db", "a.db")
-    identity = identity_of(Database(f"sqlite:///{farm.nightlabel.folder / 'a.db'}"))
+    identity = database_identity(Database(f"sqlite:///{farm.nightlabel.folder / 'a.db'}"))
     other = "00000000-0000-4000-8000-000000000001"
     paths = [[number, str(archive(IMAGES) / "000" / f"{IMAGES - number:05}.jpg")] for number in range(1, 9)]
-    key = f"nightlabel:{queue_of(identity)}"
+    key = f"nightlabel:{queue_name(identity)}"
     with raw(redis) as client:
         message = json.loads(client.lindex(key, -1))
         for arguments in (
@@ -162,5 +162,5 @@ def test_a_run_that_is_gone_on_with_on_another_engine_is_labelled_by_that_one(
     farm.ask("select 1")
     wait_for_end(farm.follow(archive(IMAGES), "--precision", "fp32", "--engine", "torch", "--relabel"), 250)
 
-    assert "is warm on torch" in worker.stop()
+    assert "is loaded on torch" in worker.stop()
     assert farm.ask("select distinct engine from runs order by engine") == [("openvino",), ("torch",)]

@@ -51,7 +51,7 @@ def test_a_host_that_is_cut_off_in_mid_chunk_leaves_it_to_the_other_and_doubles_
     for process in processes(cut_off):
         process.resume()
 
-    assert "was stored by another worker meanwhile" in cut_off.stop()
+    assert "was stored by another worker in the meantime" in cut_off.stop()
     assert farm.stored() == stored
     assert {worker.split("-")[-1] for _, _, worker, _ in stored} == {f"{other.process.pid}/1"}
     farm.assert_whole(IMAGES)

@@ -114,7 +114,7 @@ def plant_in_settings(module):
     module.SILENT_S = float(os.environ.get("SILENT_S", module.SILENT_S))
 
 
-def plant_in_task(module):
+def plant_in_storing(module):
     @instead_of(module, "store")
     def store(really, *arguments):
         stored = really(*arguments)
@@ -220,7 +220,7 @@ PLANTS = {
     "models.engines.openvino": plant_in_engine,
     "worker.labelling": plant_in_labelling,
     "archive.local_file": plant_in_reading,
-    "worker.task": plant_in_task,
+    "worker.storing": plant_in_storing,
     "storage.outcomes": plant_in_outcomes,
     "worker.process": plant_in_process,
 }

@@ -62,7 +62,7 @@ class Memory:
     def read(
         self,
         location: str,
-        roots: Sequence[str],  # noqa: ARG002 - no link leads from one image here to another
+        roots: Sequence[str],
         max_bytes: int,
         heartbeat: Heartbeat,
     ) -> Contents:

@@ -14,7 +14,7 @@ from archive.failures import FailureKind, ImageError
 from archive.local_file import READS_OF_A_CHANGING_FILE
 from archive.reading import ImageFile, read_image
 from storage.records import ChunkImage
-from worker.labelling import failed
+from worker.failed_outcome import failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

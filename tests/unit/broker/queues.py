@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import redis as redis_client
 
-from broker.app import LABEL_CHUNK, make_app, queue_of
+from broker.app import LABEL_CHUNK, make_app, queue_name
 from broker.message import ChunkMessage, publish, task_id
 from common.settings import load_settings
 from tests.command import wait_until
@@ -33,7 +33,7 @@ UNACKNOWLEDGED = "nightlabel:unacked"
 
 def key_of(identity: str = IDENTITY) -> str:
     """Return the queue's key, as `redis-cli` shows it."""
-    return f"nightlabel:{queue_of(identity)}"
+    return f"nightlabel:{queue_name(identity)}"
 
 
 def ids(*attempts: str, identity: str = IDENTITY) -> set[str]:
@@ -73,7 +73,7 @@ def bodies(server: PrivateRedis, identity: str = IDENTITY) -> list[tuple[dict[st
 def take_and_die(settings: Settings, identity: str) -> None:
     """Take a message as a worker does, and be killed before it is acknowledged."""
     with make_app(settings).connection_for_read() as connection:
-        assert connection.default_channel.basic_get(queue_of(identity), no_ack=False)
+        assert connection.default_channel.basic_get(queue_name(identity), no_ack=False)
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -11,7 +11,16 @@ from redis.exceptions import RedisError
 
 from broker.app import LABEL_CHUNK, make_app
 from broker.message import ChunkMessage, chunk_id, publish, task_id
-from broker.queue import Held, depth, forget, held_by_workers, queued_ids, unacknowledged, unacknowledged_tags, workers
+from broker.queue import (
+    HeldTasks,
+    depth,
+    discard_unacknowledged,
+    held_tasks,
+    queued_ids,
+    unacknowledged,
+    unacknowledged_tags,
+    workers,
+)
 from common.errors import BrokerError, NightlabelError
 from common.settings import load_settings
 from tests.unit.broker.queues import (
@@ -153,24 +162,24 @@ def test_a_taken_message_is_unacknowledged_and_no_longer_queued(app: Celery, red
 def test_a_forgotten_message_leaves_nothing_in_redis(app: Celery, redis: PrivateRedis) -> None:
     put(app, 1)
     lose_a_taker(settings_for(redis))
-    forget(app, set(unacknowledged_tags(app).values()))
+    discard_unacknowledged(app, set(unacknowledged_tags(app).values()))
     with raw(redis) as client:
         assert (client.hlen(UNACKNOWLEDGED), client.zcard(f"{UNACKNOWLEDGED}_index")) == (0, 0)
 
 
 def test_forgetting_nothing_is_no_work(app: Celery) -> None:
-    forget(app, set())
+    discard_unacknowledged(app, set())
 
 
 def test_without_workers_no_message_is_held(app: Celery) -> None:
     put(app, 1)
-    assert (held_by_workers(app), workers(app)) == (Held(ids=frozenset(), silent=0), {})
+    assert (held_tasks(app), workers(app)) == (HeldTasks(ids=frozenset(), silent_workers=0), {})
 
 
 def test_a_worker_says_which_messages_it_holds(app: Celery, redis: PrivateRedis) -> None:
     put(app, 1)
     with busy_worker(redis, settings_for(redis)):
-        assert held_by_workers(app) == Held(ids=frozenset(ids("1.1")), silent=0)
+        assert held_tasks(app) == HeldTasks(ids=frozenset(ids("1.1")), silent_workers=0)
         assert list(workers(app).values()) == [1]
 
 
@@ -186,9 +195,9 @@ def test_a_worker_that_is_stopped_is_silent_and_not_gone(app: Celery, redis: Pri
     put(app, 1)
     with busy_worker(redis, settings_for(redis)) as pid:
         os.kill(pid, signal.SIGSTOP)
-        stopped = held_by_workers(app)
+        stopped = held_tasks(app)
         os.kill(pid, signal.SIGCONT)
-        assert stopped == Held(ids=frozenset(), silent=1)
+        assert stopped == HeldTasks(ids=frozenset(), silent_workers=1)
 
 
 def test_two_databases_on_one_redis_see_nothing_of_each_other(app: Celery, redis: PrivateRedis) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from broker.app import queue_of
+from broker.app import queue_name
 from broker.queue import unacknowledged
 from tests.unit.broker.queues import IDENTITY, put
 
@@ -22,9 +22,9 @@ def given_up(app: Celery, redis: PrivateRedis) -> tuple[Any, Any]:
     connection = app.connection_for_read()
     channel = connection.default_channel
     channel.basic_qos(0, 2, False)
-    message = channel.basic_get(queue_of(IDENTITY), no_ack=False)
+    message = channel.basic_get(queue_name(IDENTITY), no_ack=False)
     for waiting in (channel, connection.channel()):  # at the second, kombu gives up closing channels
-        waiting.basic_consume(queue_of(IDENTITY), no_ack=False, callback=lambda _: None, consumer_tag="one")
+        waiting.basic_consume(queue_name(IDENTITY), no_ack=False, callback=lambda _: None, consumer_tag="one")
     with suppress(TimeoutError):
         connection.drain_events(timeout=0.1)  # the question stays open for a second
     redis.stop()

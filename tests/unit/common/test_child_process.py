@@ -54,11 +54,11 @@ def test_an_interrupt_that_comes_while_a_process_is_started_is_not_lost(sign: si
     """In one of the hooks that Python calls when it forks, it would be printed and forgotten."""
     program = (
         "import os, signal, subprocess\n"
-        "from common.child_process import interrupts_held_back\n"
+        "from common.child_process import deferred_signals\n"
         f"signal.signal({sign:d}, signal.default_int_handler)\n"
         f"os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), {sign:d}))\n"
         "try:\n"
-        "    with interrupts_held_back():\n"
+        "    with deferred_signals():\n"
         "        child = subprocess.Popen(['true'], preexec_fn=lambda: None)\n"
         "except KeyboardInterrupt:\n"
         "    print('interrupted', child.wait())\n"

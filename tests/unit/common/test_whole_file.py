@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import signal
 import stat
 import subprocess
 import sys
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +18,23 @@ from typing import TYPE_CHECKING
 import pytest
 
 from common.errors import UsageError
-from common.whole_file import check_writable, whole_file
+from common.whole_file import _scratch_files, check_writable, whole_file
 from tests.conftest import ROOT
 from tests.unit.storage.privileges import without_privileges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from common.whole_file import whole_file
+with whole_file(Path(sys.argv[1])) as file:
+    file.write(b"half of it")
+    file.flush()
+    print("writing", flush=True)
+    time.sleep(600)
+"""
 
 BY_NAME = """
 from pathlib import Path
@@ -67,6 +80,17 @@ def refusals(path: Path) -> set[str]:
     with pytest.raises(UsageError) as late:
         write(path)
     return {str(early.value), str(late.value)}
+
+
+@contextmanager
+def writer(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start another process that is in the middle of writing a file."""
+    command = [sys.executable, "-c", WRITER, str(path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "writing\n"
+        yield process
+        process.kill()
 
 
 @contextmanager
@@ -120,6 +144,53 @@ def test_a_scratch_file_of_a_killed_process_with_the_same_number_is_no_obstacle(
 
     assert (folder / "night.csv").read_text() == "new"
     assert os.listdir(folder) == ["night.csv"]
+
+
+def test_the_scratch_file_of_a_killed_process_is_removed_by_the_next_write(folder: Path) -> None:
+    with writer(folder / "night.csv") as process:
+        process.kill()
+        process.wait()
+    assert os.listdir(folder) == [f".night.csv.{process.pid}"]
+
+    write(folder / "night.csv")
+
+    assert os.listdir(folder) == ["night.csv"]
+
+
+@pytest.mark.parametrize("sign", [signal.SIGCONT, signal.SIGSTOP])
+def test_the_scratch_file_of_a_living_process_is_left_alone(folder: Path, sign: signal.Signals) -> None:
+    with writer(folder / "night.csv") as process:
+        process.send_signal(sign)  # also one that stands still
+
+        write(folder / "night.csv")
+
+        assert set(os.listdir(folder)) == {"night.csv", f".night.csv.{process.pid}"}
+
+
+def test_a_scratch_file_that_is_written_in_another_container_is_left_alone(folder: Path) -> None:
+    """Its number says nothing here: it is nobody's, or even this process's own. The lock does."""
+    number = 2**22 + 1  # above Linux's highest: a process of this number runs nowhere
+    for name in (f".night.csv.{number}", f".night.csv.{os.getpid()}"):
+        with (folder / name).open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            with suppress(UsageError):  # two with one number cannot write at once
+                write(folder / "night.csv")
+            assert (folder / name).exists()
+        write(folder / "night.csv")
+        assert os.listdir(folder) == ["night.csv"]
+        _scratch_files.cache_clear()  # as another command would begin
+
+
+def test_what_is_no_scratch_file_of_this_target_is_left_alone(folder: Path) -> None:
+    others = {".night.csv.", ".night.csv.1.bak", ".other.csv.4194305", "night.csv.4194305", ".night.csv.419430five"}
+    for name in others:
+        (folder / name).touch()
+    (folder / ".night.csv.4194306").symlink_to("night.csv")
+    (folder / ".night.csv.4194307").mkdir()
+
+    write(folder / "night.csv")
+
+    assert set(os.listdir(folder)) == {*others, "night.csv", ".night.csv.4194306", ".night.csv.4194307"}
 
 
 @pytest.mark.parametrize("is_there", [True, False])

@@ -21,6 +21,31 @@ _OWNER = (
     "with private_folder() as folder: print(folder, flush=True); time.sleep(600)"
 )
 
+_FORK = """
+import os
+from contextlib import ExitStack
+from host.private_folder import private_folder
+stacks = [ExitStack()]
+folder = stacks[0].enter_context(private_folder())
+for end in (lambda: stacks[0].close(), stacks.clear):
+    child = os.fork()
+    if not child:
+        end()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert folder.is_dir(), end
+stacks[0].close()
+"""
+_RESTART = """
+import os, sys
+from host.private_folder import private_folder
+with private_folder() as folder:
+    print(folder, flush=True)
+    os.environ["TMPDIR"] = str(folder)
+    if len(sys.argv) == 1:
+        os.execv(sys.executable, [sys.executable, "-c", open("/proc/self/cmdline").read().split(chr(0))[2], "again"])
+"""
+
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -60,6 +85,25 @@ def test_what_a_kill_left_is_removed_by_the_next_one(temporary: Path, owner: sub
 
     with private_folder() as folder:
         assert names(temporary) == {folder.name}
+
+
+def test_a_child_that_is_forked_leaves_the_folder_to_its_parent(temporary: Path) -> None:
+    """It comes to the end of the block, or throws away all that it inherited, as billiard's children do."""
+    done = subprocess.run([sys.executable, "-c", _FORK], env=os.environ | {"TMPDIR": str(temporary)}, check=True)
+
+    assert (done.returncode, names(temporary)) == (0, set())
+
+
+def test_a_worker_that_restarts_itself_removes_the_folder_that_it_had(temporary: Path) -> None:
+    """On SIGHUP, Celery replaces the program of its process: its environment stays, and names the folder."""
+    command = [sys.executable, "-c", _RESTART]
+    done = subprocess.run(
+        command, env=os.environ | {"TMPDIR": str(temporary)}, check=True, capture_output=True, text=True
+    )
+
+    first, second = done.stdout.split()
+    assert (os.path.dirname(second), first == second) == (str(temporary), False)
+    assert names(temporary) == set()
 
 
 @pytest.mark.parametrize("sign", [signal.SIGCONT, signal.SIGSTOP])

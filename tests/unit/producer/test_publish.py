@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import producer.publish
-from broker.app import make_app, queue_of
+from broker.app import make_app, queue_name
 from broker.message import ChunkMessage, publish
 from broker.queue import depth, queued_ids, unacknowledged
 from common.errors import BrokerError, WorkersError
@@ -260,7 +260,7 @@ def test_what_is_of_another_run_or_of_nobody_is_not_forgotten(
     label_all_and_die(database, run, redis)
     other = begin_run(database, root="/other")
     with raw(redis) as client:
-        client.hset(UNACKNOWLEDGED, "tag", json.dumps([{"headers": {"id": "chunk-one"}}, "", queue_of(IDENTITY)]))
+        client.hset(UNACKNOWLEDGED, "tag", json.dumps([{"headers": {"id": "chunk-one"}}, "", queue_name(IDENTITY)]))
     assert (Publisher(app, database, IDENTITY, other, settings_for(redis)).forget_done(), unacknowledged(app)) == (0, 2)
 
 

@@ -11,9 +11,19 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from sqlalchemy import update
 
-from storage.outcomes import store
 from storage.tables import chunks, outcomes
-from tests.unit.storage.nights import MODEL, add, begin, begin_run, failure, photos, sample, success, take
+from tests.unit.storage.nights import (
+    MODEL,
+    add,
+    begin,
+    begin_run,
+    failure,
+    photos,
+    sample,
+    store_with_sample,
+    success,
+    take,
+)
 
 if TYPE_CHECKING:
     from storage.database import Database
@@ -41,7 +51,7 @@ def plant(database: Database, model: Model = MODEL, *, root: str = "/photos") ->
             )
             for image in claimed.images
         ]
-        store(database, claimed, results, sample(name, rss_bytes=1_000_000 * (number + 1)))
+        store_with_sample(database, claimed, results, sample(name, rss_bytes=1_000_000 * (number + 1)))
         clock += timedelta(seconds=GAPS_S[number // 2] if number % 2 == 0 else 0)
         plant_times(database, chunk.id, clock + timedelta(seconds=number % 2), clock + timedelta(seconds=9))
         if number % 2:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, text
 
-from storage.claims import claim, members_of
-from storage.identity import identity_of
-from storage.manifest import add_images, take_waiting
+from storage.claims import chunk_images, claim
+from storage.identity import database_identity
+from storage.manifest import add_images, mark_published
 from storage.outcomes import Stored, store
-from storage.records import ImageRef, Model, Outcome, Preprocessing, WorkerSample
+from storage.records import ImageRef, Model, Outcome, Preprocessing, ProcessSample, WorkerSample
 from storage.runs import open_run
 from storage.tables import images
 
@@ -64,7 +64,7 @@ def add(
 
 
 def take(database: Database, run: Run, limit: int = 1000) -> list[Chunk]:
-    return take_waiting(database, run.id, limit)
+    return mark_published(database, run.id, limit)
 
 
 def published_chunk(database: Database, run: Run, count: int = 3) -> Chunk:
@@ -75,7 +75,7 @@ def published_chunk(database: Database, run: Run, count: int = 3) -> Chunk:
 
 
 def begin(database: Database, chunk: Chunk, worker: str = "host-1/1") -> Claim:
-    claimed = claim(database, identity_of(database), chunk.id, chunk.attempt, worker)
+    claimed = claim(database, database_identity(database), chunk.id, chunk.attempt, worker)
     assert claimed
     return claimed
 
@@ -83,7 +83,7 @@ def begin(database: Database, chunk: Chunk, worker: str = "host-1/1") -> Claim:
 def members(database: Database, chunk: Chunk) -> tuple[ChunkImage, ...]:
     """Return the chunk's images, as the manifest has them."""
     with database.read() as connection:
-        return members_of(connection, chunk.id)
+        return chunk_images(connection, chunk.id)
 
 
 def label(database: Database, chunk: Chunk, *, failing: Collection[str] = (), kind: str = "damaged") -> bool:
@@ -100,7 +100,18 @@ def label(database: Database, chunk: Chunk, *, failing: Collection[str] = (), ki
         else success(image.image_id, **versions[image.image_id])
         for image in claimed.images
     ]
-    return store(database, claimed, results, sample()) is Stored.DONE
+    return store_with_sample(database, claimed, results, sample()) is Stored.DONE
+
+
+def store_with_sample(
+    database: Database,
+    claimed: Claim,
+    results: Sequence[Outcome],
+    worker: WorkerSample,
+    history: Sequence[ProcessSample] = (),
+) -> Stored:
+    """Store a chunk as the worker does of which this is a sample."""
+    return store(database, claimed, results, worker.name, [worker, *history])
 
 
 def label_all(database: Database, run: Run, *, failing: Collection[str] = ()) -> None:

@@ -26,8 +26,8 @@ from storage.figures import (
     surest_images,
     worker_samples,
 )
-from storage.manifest import PublishedChunk, take_back
-from storage.outcomes import Stored, doubt_failures, store
+from storage.manifest import PublishedChunk, requeue_chunks
+from storage.outcomes import Stored, requeue_failures
 from storage.records import Copies, FailureCount, Pace, ProcessSample
 from storage.tables import chunks, outcomes
 from tests.unit.storage.nights import (
@@ -42,6 +42,7 @@ from tests.unit.storage.nights import (
     photos,
     published_chunk,
     sample,
+    store_with_sample,
     success,
     take,
 )
@@ -116,7 +117,7 @@ def test_failures_are_counted_by_kind_the_most_frequent_first(database: Database
     run = begin_run(database)
     chunk = published_chunk(database, run, len(kinds))
     results = [failure(image.image_id, kind) for image, kind in zip(members(database, chunk), kinds, strict=True)]
-    store(database, begin(database, chunk), results, sample())
+    store_with_sample(database, begin(database, chunk), results, sample())
     assert failures_by_kind(database, run.id) == [
         FailureCount(kind="damaged", images=2, example="/photos/00001.jpg"),
         FailureCount(kind="truncated", images=2, example="/photos/00003.jpg"),
@@ -156,9 +157,9 @@ def test_a_chunk_that_its_worker_stored_after_it_was_given_up_still_has_a_start(
     run = begin_run(database)
     chunk = published_chunk(database, run)
     slow = begin(database, chunk)
-    take_back(database, [PublishedChunk(chunk.id, chunk.attempt)])
+    requeue_chunks(database, [PublishedChunk(chunk.id, chunk.attempt)])
     results = [success(image.image_id) for image in slow.images]
-    assert store(database, slow, results, sample()) is Stored.DONE
+    assert store_with_sample(database, slow, results, sample()) is Stored.DONE
     (timing,) = chunk_times(database, run.id)
     assert timing.started_at is not None
 
@@ -200,7 +201,7 @@ def test_the_means_of_the_stages_are_over_the_images_that_were_measured(database
     (chunk,) = take(database, run)
     one, two, three = (image.image_id for image in members(database, chunk))
     results = [success(one, decode_ms=2, read_ms=1), success(two, decode_ms=4, read_ms=3), failure(three, "vanished")]
-    store(database, begin(database, chunk, "host-1/1"), results, sample("host-1/1"))
+    store_with_sample(database, begin(database, chunk, "host-1/1"), results, sample("host-1/1"))
     means = mean_stages(database, run.id)
     assert (means["read"], means["decode"]) == (2, 3)
 
@@ -216,7 +217,7 @@ def test_samples_of_processes_come_by_process_the_oldest_first(database: Databas
     ]
     claimed = begin(database, chunk)
     results = [success(image.image_id) for image in claimed.images]
-    assert store(database, claimed, results, sample(), history) is Stored.DONE
+    assert store_with_sample(database, claimed, results, sample(), history) is Stored.DONE
     found = list(
         process_samples(
             database, ["host-1/1", "host-1/2"], EVENING + timedelta(seconds=1), EVENING + timedelta(seconds=3)
@@ -242,7 +243,7 @@ def test_the_surest_and_the_least_sure_images_are_found(database: Database) -> N
         success(image.image_id, labels=((f"label {score}", score),))
         for image, score in zip(members(database, chunk), (0.3, 0.9, 0.1, 0.5), strict=True)
     ]
-    store(database, begin(database, chunk), results, sample())
+    store_with_sample(database, begin(database, chunk), results, sample())
     assert [one.score for one in surest_images(database, run, 2)] == [0.9, 0.5]
     assert [one.path for one in surest_images(database, run, 1, least=True)] == ["/photos/00002.jpg"]
 
@@ -256,8 +257,8 @@ def test_files_of_the_same_bytes_are_named_whether_they_have_labels_or_not(datab
         failure(image.image_id, "damaged", **same) if number % 2 else success(image.image_id, **same)
         for number, image in enumerate(members(database, chunk))
     ]
-    store(database, begin(database, chunk), results, sample())
-    doubt_failures(database, run.id)
+    store_with_sample(database, begin(database, chunk), results, sample())
+    requeue_failures(database, run.id)
 
     assert paths_with_content(database, run, "c" * 32, 3) == [f"/photos/0000{number}.jpg" for number in range(3)]
     assert list(copies(database, run.id)) == [Copies("c" * 32, 4, 1000)]
@@ -269,8 +270,8 @@ def test_copies_of_files_that_were_doubted_have_a_size(database: Database) -> No
     results = [
         failure(image.image_id, "empty", size=0, mtime_ns=1, content="e" * 32) for image in members(database, chunk)
     ]
-    store(database, begin(database, chunk), results, sample())
-    doubt_failures(database, run.id)
+    store_with_sample(database, begin(database, chunk), results, sample())
+    requeue_failures(database, run.id)
 
     assert list(copies(database, run.id)) == [Copies("e" * 32, 3, 0)]
 
@@ -284,7 +285,7 @@ def test_two_models_disagree_where_their_best_labels_differ(database: Database) 
             success(image.image_id, labels=((label, 0.5 + number / 10),))
             for number, (image, label) in enumerate(zip(members(database, chunk), labels, strict=True))
         ]
-        store(database, begin(database, chunk), results, sample())
+        store_with_sample(database, begin(database, chunk), results, sample())
     found = disagreement(database, first, second, 1)
     assert (found.images, found.different, found.share) == (4, 2, 0.5)
     assert found.examples == (("/photos/00003.jpg", "b", "a"),)
@@ -296,5 +297,5 @@ def test_what_failed_has_an_id_and_a_path(database: Database, run: Run) -> None:
         failure(image.image_id, "damaged") if number % 2 else success(image.image_id)
         for number, image in enumerate(members(database, chunk))
     ]
-    store(database, begin(database, chunk), results, sample())
+    store_with_sample(database, begin(database, chunk), results, sample())
     assert sorted(failed_images(database, run.id)) == list(members(database, chunk)[1::2])

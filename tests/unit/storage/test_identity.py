@@ -9,7 +9,7 @@ import pytest
 
 from common.errors import DatabaseError
 from storage.database import Database
-from storage.identity import keep_to_identity
+from storage.identity import pin_identity
 from tests.unit.storage.nights import ask, change
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def test_a_database_that_is_made_anew_where_it_lay_is_another_one(
     database: Database, another_process: Database
 ) -> None:
     """Its connections live on: Postgres' tables were dropped and made, or SQLite's `.restore` has filled the file."""
-    keep_to_identity(database)
+    pin_identity(database)
     ask(database, "select 1")
     change(another_process, "update identity set uuid = '00000000-0000-4000-8000-000000000001'")
 
@@ -36,7 +36,7 @@ def test_a_database_that_is_made_anew_where_it_lay_is_another_one(
 
 
 def test_a_database_whose_tables_are_gone_is_another_one(database: Database, another_process: Database) -> None:
-    keep_to_identity(database)
+    pin_identity(database)
     ask(database, "select 1")
     change(another_process, "drop table identity")
 
@@ -45,6 +45,6 @@ def test_a_database_whose_tables_are_gone_is_another_one(database: Database, ano
 
 
 def test_a_database_that_stays_is_used_on(database: Database) -> None:
-    keep_to_identity(database)
+    pin_identity(database)
 
     assert ask(database, "select count(*) from identity") == [(1,)]

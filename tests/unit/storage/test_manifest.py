@@ -10,7 +10,7 @@ import pytest
 
 import storage.manifest
 from storage.manifest import Added, failed_images, failed_runs
-from storage.outcomes import store, stored_images
+from storage.outcomes import stored_images
 from storage.records import ImageRef
 from storage.runs import progress
 from tests.unit.storage.nights import (
@@ -24,6 +24,7 @@ from tests.unit.storage.nights import (
     number,
     photos,
     sample,
+    store_with_sample,
     take,
 )
 
@@ -232,7 +233,7 @@ def test_failed_images_are_those_of_the_kinds_that_were_asked_for(database: Data
     kinds = {NOT_UTF8: "vanished"}
     claimed = begin(database, chunk)
     results = [failure(image.image_id, kinds.get(image.path, "damaged")) for image in claimed.images]
-    store(database, claimed, results, sample())
+    store_with_sample(database, claimed, results, sample())
     assert list(failed_images(database, run.id, ["vanished", "poison"])) == [[ImageRef(NOT_UTF8, 5, 6)]]
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from storage.claims import claim, suspect
+from storage.claims import claim, mark_suspect
 from storage.figures import worker_samples
-from storage.identity import identity_of
-from storage.outcomes import Stored, store, store_one, stored_images
+from storage.identity import database_identity
+from storage.outcomes import Stored, store_one, stored_images
 from tests.unit.storage.nights import (
     LABELS,
     add,
@@ -25,6 +25,7 @@ from tests.unit.storage.nights import (
     photos,
     published_chunk,
     sample,
+    store_with_sample,
     success,
     take,
 )
@@ -48,24 +49,24 @@ def chunk(database: Database, run: Run) -> Chunk:
 
 
 def test_a_chunk_that_waits_for_a_worker_can_be_begun(database: Database, chunk: Chunk) -> None:
-    claimed = claim(database, identity_of(database), chunk.id, chunk.attempt, "host-1/1")
+    claimed = claim(database, database_identity(database), chunk.id, chunk.attempt, "host-1/1")
     assert claimed is not None
     assert (claimed.chunk_id, claimed.starts) == (chunk.id, 1)
 
 
 @pytest.mark.parametrize("attempt", [0, 2])
 def test_another_attempt_than_the_newest_begins_nothing(database: Database, chunk: Chunk, attempt: int) -> None:
-    assert claim(database, identity_of(database), chunk.id, attempt, "host-1/1") is None
+    assert claim(database, database_identity(database), chunk.id, attempt, "host-1/1") is None
     assert number(database, "select starts from chunks") == 0
 
 
 def test_a_chunk_that_is_done_is_not_begun(database: Database, chunk: Chunk) -> None:
     label(database, chunk)
-    assert claim(database, identity_of(database), chunk.id, chunk.attempt, "host-1/1") is None
+    assert claim(database, database_identity(database), chunk.id, chunk.attempt, "host-1/1") is None
 
 
 def test_a_chunk_that_is_not_in_the_database_is_not_begun(database: Database) -> None:
-    assert claim(database, identity_of(database), 4711, 1, "host-1/1") is None
+    assert claim(database, database_identity(database), 4711, 1, "host-1/1") is None
 
 
 def test_every_start_of_a_chunk_is_counted(database: Database, chunk: Chunk) -> None:
@@ -109,17 +110,17 @@ def test_a_stored_chunk_counts_its_outcomes(database: Database, chunk: Chunk) ->
 def test_a_second_store_says_so_and_changes_nothing(database: Database, chunk: Chunk) -> None:
     first, second = begin(database, chunk), begin(database, chunk)
     ids = [image.image_id for image in first.images]
-    assert store(database, first, [success(image_id) for image_id in ids], sample()) is Stored.DONE
+    assert store_with_sample(database, first, [success(image_id) for image_id in ids], sample()) is Stored.DONE
     before = ask(database, "select * from outcomes order by image_id"), ask(database, "select * from chunks")
     late = sample("host-2/1")
-    assert store(database, second, [failure(image_id) for image_id in ids], late) is Stored.TOO_LATE
+    assert store_with_sample(database, second, [failure(image_id) for image_id in ids], late) is Stored.TOO_LATE
     assert (ask(database, "select * from outcomes order by image_id"), ask(database, "select * from chunks")) == before
 
 
 def test_a_second_store_leaves_no_sample_of_its_worker(database: Database, chunk: Chunk) -> None:
     late = begin(database, chunk)
     label(database, chunk)
-    store(database, late, [], sample("host-2/1"))
+    store_with_sample(database, late, [], sample("host-2/1"))
     assert worker_samples(database, ["host-2/1"]) == []
 
 
@@ -154,7 +155,7 @@ def test_a_worker_keeps_one_sample_the_newest(database: Database, run: Run) -> N
     newest = sample(rss_bytes=2, peak_rss_bytes=3)
     for chunk, left in ((first, sample(rss_bytes=1)), (second, newest)):
         claimed = begin(database, chunk)
-        store(database, claimed, [success(claimed.images[0].image_id)], left)
+        store_with_sample(database, claimed, [success(claimed.images[0].image_id)], left)
     (stored,) = worker_samples(database, ["host-1/1"])
     assert replace(stored, seen_at=None) == newest
 
@@ -181,27 +182,27 @@ def test_a_chunk_stored_one_by_one_counts_all_of_its_images(database: Database, 
     for image in claimed.images[:2]:
         store_one(database, claimed, success(image.image_id), "host-1/1")
     store_one(database, claimed, failure(claimed.images[2].image_id), "host-1/1")
-    assert store(database, claimed, [], sample()) is Stored.DONE
+    assert store_with_sample(database, claimed, [], sample()) is Stored.DONE
     assert ask(database, COUNTS) == [(2, 1)]
 
 
 def test_the_image_that_a_start_ended_with_is_the_suspect_of_the_next(database: Database, chunk: Chunk) -> None:
     image = members(database, chunk)[1].image_id
     for _ in range(2):
-        suspect(database, begin(database, chunk), image)
+        mark_suspect(database, begin(database, chunk), image)
     claimed = begin(database, chunk)
     assert (claimed.suspect_id, claimed.suspect_starts) == (image, 2)
 
 
 def test_suspicion_of_another_image_counts_from_one(database: Database, chunk: Chunk) -> None:
     for image in members(database, chunk)[:2]:
-        suspect(database, begin(database, chunk), image.image_id)
+        mark_suspect(database, begin(database, chunk), image.image_id)
     assert begin(database, chunk).suspect_starts == 1
 
 
 def test_an_image_that_got_its_outcome_is_no_suspect(database: Database, chunk: Chunk) -> None:
     claimed = begin(database, chunk)
-    suspect(database, claimed, claimed.images[0].image_id)
+    mark_suspect(database, claimed, claimed.images[0].image_id)
     store_one(database, claimed, success(claimed.images[0].image_id), "host-1/1")
     assert begin(database, chunk).suspect_id is None
 

@@ -11,8 +11,8 @@ from sqlalchemy import event
 
 from storage.claims import claim
 from storage.database import Database
-from storage.identity import identity_of
-from storage.outcomes import Stored, store
+from storage.identity import database_identity
+from storage.outcomes import Stored
 from storage.runs import progress
 from tests.unit.storage.nights import (
     add,
@@ -23,6 +23,7 @@ from tests.unit.storage.nights import (
     photos,
     published_chunk,
     sample,
+    store_with_sample,
     success,
     take,
 )
@@ -44,8 +45,8 @@ def url_of(database: Database) -> str:
 def store_one_chunk(url: str, chunk: Chunk) -> None:
     """Claim and store one chunk; say with the exit status whether it was this process that stored it."""
     database = Database(url)
-    claimed = claim(database, identity_of(database), chunk.id, chunk.attempt, str(os.getpid()))
-    stored = claimed and store(
+    claimed = claim(database, database_identity(database), chunk.id, chunk.attempt, str(os.getpid()))
+    stored = claimed and store_with_sample(
         database, claimed, [success(image.image_id) for image in claimed.images], sample(str(os.getpid()))
     )
     os._exit(STORED if stored is Stored.DONE else REFUSED)
@@ -73,7 +74,7 @@ def be_killed(url: str, chunk: Chunk, instant: str) -> None:
         event.listen(database._engine, "commit", kill)
     else:
         event.listen(database._engine, "before_cursor_execute", kill_when_marking_done)
-    store(database, claimed, [success(image.image_id) for image in claimed.images], sample())
+    store_with_sample(database, claimed, [success(image.image_id) for image in claimed.images], sample())
 
 
 @pytest.mark.parametrize("instant", [AFTER_THE_OUTCOMES, BEFORE_THE_COMMIT])

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.claims import claim
-from storage.following import Follower, follow
-from storage.identity import identity_of
+from storage.identity import database_identity
+from storage.lease import Holder, acquire
 from storage.manifest import Added
-from storage.outcomes import Stored, store
+from storage.outcomes import Stored
 from storage.records import Progress
 from storage.runs import (
     begin_scan,
@@ -37,6 +37,7 @@ from tests.unit.storage.nights import (
     photos,
     published_chunk,
     sample,
+    store_with_sample,
     success,
     take,
 )
@@ -200,7 +201,7 @@ def test_workers_serve_the_run_that_is_followed_else_the_newest(database: Databa
     """An older run may be taken up again beside a newer one that was interrupted for good."""
     second = begin_run(database, root="/second")
     unfollowed = run_to_serve(database)
-    follow(database, run.id, Follower("nas:1", "boot/pid:[1]/1/0.50"), patience=timedelta(0), is_running=lambda _: None)
+    acquire(database, run.id, Holder("nas:1", "boot/pid:[1]/1/0.50"), patience=timedelta(0), is_running=lambda _: None)
     followed = run_to_serve(database)
     assert (unfollowed and unfollowed.id, followed and followed.id) == (second.id, run.id)
 
@@ -252,7 +253,7 @@ def test_what_is_included_here_and_excluded_there_is_another_run(database: Datab
 def test_a_cancelled_runs_chunks_are_claimed_no_more(database: Database, run: Run) -> None:
     chunk = published_chunk(database, run)
     cancel(database, run.id)
-    assert claim(database, identity_of(database), chunk.id, chunk.attempt, "host-1/1") is None
+    assert claim(database, database_identity(database), chunk.id, chunk.attempt, "host-1/1") is None
     assert number(database, "select starts from chunks") == 0
 
 
@@ -262,7 +263,10 @@ def test_a_cancelled_run_keeps_what_it_labelled_and_what_a_worker_has_in_hand(da
     label(database, done)
     claimed = begin(database, begun)
     cancel(database, run.id)
-    assert store(database, claimed, [success(image.image_id) for image in claimed.images], sample()) is Stored.DONE
+    assert (
+        store_with_sample(database, claimed, [success(image.image_id) for image in claimed.images], sample())
+        is Stored.DONE
+    )
     assert progress(database, run.id).ok == 4
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from storage.claims import claim
 from storage.database import Database
-from storage.identity import identity_of
-from storage.manifest import PublishedChunk, open_chunks, take_back, take_waiting
+from storage.identity import database_identity
+from storage.manifest import PublishedChunk, mark_published, open_chunks, requeue_chunks
 from storage.runs import progress
 from tests.unit.storage.nights import add, ask, begin, begin_run, label, members, number, photos, published_chunk, take
 
@@ -56,7 +56,7 @@ def test_two_producers_that_take_at_once_share_the_chunks(database: Database, ru
     second = Database(database.url.render_as_string(hide_password=False))
 
     def take_all(own: Database) -> None:
-        while chunks := take_waiting(own, run.id, 1):
+        while chunks := mark_published(own, run.id, 1):
             taken.extend(chunk.id for chunk in chunks)
 
     threads = [threading.Thread(target=take_all, args=(own,)) for own in (database, second)]
@@ -74,7 +74,7 @@ def test_another_runs_chunks_are_left_alone(database: Database) -> None:
 
 def test_every_publishing_is_a_new_attempt(database: Database, run: Run) -> None:
     (first,) = take(database, run, limit=1)
-    take_back(database, [published(first)])
+    requeue_chunks(database, [published(first)])
     (second,) = take(database, run, limit=1)
     assert (first.attempt, second.attempt, second.id) == (1, 2, first.id)
 
@@ -87,44 +87,44 @@ def test_chunks_are_open_from_publishing_until_they_are_done(database: Database,
 
 def test_a_lost_chunk_waits_again(database: Database, run: Run) -> None:
     (chunk,) = take(database, run, limit=1)
-    assert take_back(database, [published(chunk)]) == 1
+    assert requeue_chunks(database, [published(chunk)]) == 1
     assert progress(database, run.id).chunks_waiting == 10
 
 
 def test_a_chunk_that_is_done_is_not_taken_back(database: Database, run: Run) -> None:
     (chunk,) = take(database, run, limit=1)
     label(database, chunk)
-    assert take_back(database, [published(chunk)]) == 0
+    assert requeue_chunks(database, [published(chunk)]) == 0
 
 
 def test_a_chunk_that_was_published_anew_is_not_taken_back(database: Database, run: Run) -> None:
     (chunk,) = take(database, run, limit=1)
-    take_back(database, [published(chunk)])
+    requeue_chunks(database, [published(chunk)])
     take(database, run, limit=1)
-    assert take_back(database, [published(chunk)]) == 0
+    assert requeue_chunks(database, [published(chunk)]) == 0
     assert number(database, "select count(*) from chunks where published_at is not null") == 1
 
 
 def test_many_chunks_are_taken_back_in_one_call(database: Database, run: Run) -> None:
-    assert take_back(database, [published(chunk) for chunk in take(database, run)]) == 10
+    assert requeue_chunks(database, [published(chunk) for chunk in take(database, run)]) == 10
 
 
 def test_taking_nothing_back_is_no_work(database: Database) -> None:
-    assert take_back(database, []) == 0
+    assert requeue_chunks(database, []) == 0
 
 
 def test_the_message_of_an_earlier_attempt_begins_nothing(database: Database, run: Run) -> None:
     (stale,) = take(database, run, limit=1)
-    take_back(database, [published(stale)])
+    requeue_chunks(database, [published(stale)])
     take(database, run, limit=1)
-    assert claim(database, identity_of(database), stale.id, stale.attempt, "host-1/1") is None
+    assert claim(database, database_identity(database), stale.id, stale.attempt, "host-1/1") is None
 
 
 def test_a_chunk_that_is_taken_back_while_it_is_labelled_is_still_stored_once(database: Database) -> None:
     run = begin_run(database)
     chunk = published_chunk(database, run)
     begin(database, chunk)
-    take_back(database, [published(chunk)])
+    requeue_chunks(database, [published(chunk)])
     (again,) = take(database, run)
     assert label(database, again)
     assert ask(database, "select attempt, starts, ok from chunks") == [(2, 2, 3)]

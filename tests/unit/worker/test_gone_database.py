@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from common.errors import DatabaseError
 from storage.database import Database
-from storage.identity import identity_of
+from storage.identity import database_identity
 from storage.schema import ensure_schema
 from tests.processes import NO_PROCESS
-from worker.own_queue import _identity
+from worker.database_queue import _identity
 from worker.process import WorkerProcess
-from worker.request import request_class
+from worker.request import _record_crash
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,18 +27,15 @@ def warm_up(settings: Settings, _: str) -> None:
         WorkerProcess(settings, main_pid=NO_PROCESS).warm_up()
 
 
-def note_an_end(settings: Settings, identity: str) -> None:
-    kind: Any = request_class(settings, lambda _: None)
-    request = kind.__new__(kind)
-    request._args = (identity, 1, 1)
-    request._note_end("signal 9 (SIGKILL)")
+def record_a_crash(settings: Settings, identity: str) -> None:
+    _record_crash(settings, (identity, 1, 1), "signal 9 (SIGKILL)")
 
 
 def look_whose_queue_it_is(settings: Settings, _: str) -> None:
     assert _identity(settings) is None
 
 
-@pytest.mark.parametrize("act", [warm_up, note_an_end, look_whose_queue_it_is])
+@pytest.mark.parametrize("act", [warm_up, record_a_crash, look_whose_queue_it_is])
 def test_a_file_that_was_moved_away_is_not_made_anew_and_its_log_stays(
     act: Callable[[Settings, str], None], settings: Settings, tmp_path: Path
 ) -> None:
@@ -46,7 +43,7 @@ def test_a_file_that_was_moved_away_is_not_made_anew_and_its_log_stays(
     settings = settings.model_copy(update={"database_url": f"sqlite:///{path}"})
     database = Database(settings.database_url)
     ensure_schema(database)
-    identity = identity_of(database)
+    identity = database_identity(database)
     log = path.with_name("night.db-wal").read_bytes()
     path.rename(path.with_name("elsewhere.db"))
 

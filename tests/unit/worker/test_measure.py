@@ -19,7 +19,7 @@ from common.settings import as_environment
 from models.catalogue import find_entry
 from storage.records import ChunkImage, Outcome
 from tests.processes import in_a_process
-from worker.measure import Assignment, Measured, Sample, _due, _samples, _take_latency, _take_long_time, measured_from
+from worker.measure import Assignment, Measured, Sample, _due, _measure_latency, _samples, _soak, measured_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -133,7 +133,7 @@ def test_an_image_that_cannot_be_labelled_is_asked_for_once() -> None:
     answering = Answering(broken=[1])
     measured = Measured(pid=1, load_s=1.0)
 
-    labelled = _take_latency(measured, as_labeller(answering), IMAGES, Assignment(latency_requests=7))
+    labelled = _measure_latency(measured, as_labeller(answering), IMAGES, Assignment(latency_requests=7))
 
     assert [image.image_id for image in labelled] == [0, 2]
     assert answering.asked == [0, 1, 2, *[0, 2] * 3]
@@ -143,12 +143,12 @@ def test_an_image_that_cannot_be_labelled_is_asked_for_once() -> None:
 
 def test_where_no_image_can_be_labelled_the_archive_is_to_blame() -> None:
     with pytest.raises(ArchiveError, match=r"^None of the 3 images could be labelled; of the last one: it ends too ea"):
-        _take_latency(Measured(pid=1, load_s=1.0), as_labeller(Answering(range(3))), IMAGES, Assignment())
+        _measure_latency(Measured(pid=1, load_s=1.0), as_labeller(Answering(range(3))), IMAGES, Assignment())
 
 
 def test_the_long_time_asks_for_one_image_after_the_other(clock: Clock) -> None:
     answering = Answering(broken=[2])
-    rows = _take_long_time(as_labeller(answering), IMAGES, Assignment(duration_s=10, interval_s=2))
+    rows = _soak(as_labeller(answering), IMAGES, Assignment(duration_s=10, interval_s=2))
 
     assert answering.asked == [0, 1, 2, 0, 1]
     assert [sample.ok for sample in _samples(rows)] == [True, True, False, True, True]
@@ -160,7 +160,7 @@ def test_what_is_noted_of_a_long_time_does_not_look_like_a_leak(clock: Clock) ->
     watching = Watching()
     tracemalloc.start()
     try:
-        _take_long_time(as_labeller(watching), IMAGES, Assignment(duration_s=1000, interval_s=2))
+        _soak(as_labeller(watching), IMAGES, Assignment(duration_s=1000, interval_s=2))
     finally:
         tracemalloc.stop()
 
@@ -186,12 +186,12 @@ def test_no_engine_is_imported_before_it_is_told_to_keep_to_one_core() -> None:
 def test_the_environment_may_ask_for_other_numbers_of_threads() -> None:
     code = """
 import json, os
-from worker.single_thread import ONE_THREAD, keep_to_one_core
-for name in ONE_THREAD:
+from worker.single_thread import THREAD_COUNT_VARIABLES, use_single_thread
+for name in THREAD_COUNT_VARIABLES:
     os.environ.pop(name, None)
-os.environ[ONE_THREAD[0]] = "3"
-keep_to_one_core()
-print(json.dumps([os.environ[name] for name in ONE_THREAD]))
+os.environ[THREAD_COUNT_VARIABLES[0]] = "3"
+use_single_thread()
+print(json.dumps([os.environ[name] for name in THREAD_COUNT_VARIABLES]))
 """
     assert in_a_process(code) == ["3", "1", "1"]
 

@@ -46,7 +46,7 @@ def test_a_kill_is_told_once(tmp_path: Path) -> None:
 
 _LIMITED = """
 import json, resource, sys
-from host.memory import held_mb, lift_limit, limit_memory
+from host.memory import data_segment_mb, lift_limit, limit_memory
 
 def largest():
     for megabytes in (800, 400, 200, 100):
@@ -57,8 +57,8 @@ def largest():
         return megabytes
 
 if sys.argv[1] == "outside":
-    resource.setrlimit(resource.RLIMIT_DATA, ((held_mb() + 250) * 1_000_000,) * 2)
-limit_memory(held_mb() + 500, may_be_lifted=True)
+    resource.setrlimit(resource.RLIMIT_DATA, ((data_segment_mb() + 250) * 1_000_000,) * 2)
+limit_memory(data_segment_mb() + 500, may_be_lifted=True)
 limited = largest()
 lift_limit()
 print(json.dumps([limited, largest()]))

@@ -1,4 +1,4 @@
-"""The task: what becomes of a chunk that an earlier start did not finish."""
+"""The task, on SQLite and on Postgres: what becomes of a chunk that an earlier start did not finish."""
 
 from __future__ import annotations
 
@@ -11,82 +11,23 @@ from celery.exceptions import Reject, SoftTimeLimitExceeded
 from celery.worker import state
 
 from common.errors import ArchiveError, EngineError
-from storage.claims import claim, members_of, note_end, suspect
-from storage.database import Database
-from storage.identity import identity_of
-from storage.manifest import add_images, take_waiting
 from storage.outcomes import Stored, store, store_one
-from storage.records import ImageRef
-from storage.runs import cancel, open_run, progress, set_engine
-from storage.schema import ensure_schema
-from tests.processes import NO_PROCESS
+from storage.runs import cancel, progress, set_engine
+from tests.unit.worker.nights import IMAGES
 from worker.labelling import Labeller
-from worker.process import WorkerProcess
+from worker.requeue import ReplaceProcess
 from worker.service import Replacements
-from worker.task import MAX_SEEN_ENDS, MAX_UNSEEN_ENDS, ReplaceProcess, label_chunk
+from worker.single_images import MAX_SEEN_CRASHES, MAX_UNSEEN_CRASHES
+from worker.task import label_chunk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
-    from common.settings import Settings
-    from models.ready import ReadyModel
-    from storage.claims import Claim
-    from storage.records import Chunk, ChunkImage, Outcome
+    from storage.records import ChunkImage, Outcome
+    from tests.unit.worker.nights import Night
 
-IMAGES = 5
-
-
-class Night:
-    """A run of five photos on SQLite, its one chunk published, and a worker process without Celery."""
-
-    def __init__(self, settings: Settings, ready: ReadyModel, photos: Path, folder: Path) -> None:
-        self.settings = settings.model_copy(update={"database_url": f"sqlite:///{folder / 'night.db'}"})
-        self.database = Database(self.settings.database_url)
-        ensure_schema(self.database)
-        root = str(photos.resolve())
-        self.run, _ = open_run(self.database, ready.model, engine=ready.engine, roots=[root], filters={})
-        refs = [ImageRef(str(path.resolve()), 1, 1) for path in sorted(photos.glob("*.jpg"))[:IMAGES]]
-        add_images(self.database, self.run, refs, chunk_size=IMAGES, relabel=False)
-        (self.chunk,) = take_waiting(self.database, self.run.id, 1)
-        self.identity = identity_of(self.database)
-        with self.database.read() as connection:
-            self.images = members_of(connection, self.chunk.id)
-        self.process = WorkerProcess(self.settings, main_pid=NO_PROCESS)
-
-    def label(self, chunk: Chunk | None = None) -> None:
-        chunk = chunk or self.chunk
-        label_chunk(self.process, self.identity, chunk.id, chunk.attempt)
-
-    def replace_process(self) -> None:
-        self.process.database.close()
-        self.process = WorkerProcess(self.settings, main_pid=NO_PROCESS)
-
-    def begin(self, worker: str = "killed") -> Claim:
-        claimed = claim(self.database, self.identity, self.chunk.id, self.chunk.attempt, worker)
-        assert claimed
-        return claimed
-
-    def die_with(self, image: ChunkImage, ended_by: str | None = None) -> None:
-        """Begin the chunk as a worker does that is killed while it labels this image alone; its parent may see how."""
-        claimed = self.begin()
-        suspect(self.database, claimed, image.image_id)
-        if ended_by:
-            note_end(self.database, self.identity, self.chunk.id, self.chunk.attempt, ended_by)
-
-    def outcomes(self) -> dict[str, str]:
-        """Return the status, or the kind of failure, by path."""
-        with self.database.read() as connection:
-            rows = connection.exec_driver_sql("select path, coalesce(error_kind, status) from results").all()
-        return {path: kind for path, kind in rows}  # noqa: C416 - rows are no pairs to dict()
-
-
-@pytest.fixture
-def night(settings: Settings, resnet18: ReadyModel, photos: Path, tmp_path: Path) -> Iterator[Night]:
-    night = Night(settings, resnet18, photos, tmp_path)
-    yield night
-    night.process.database.close()
-    night.database.close()
+#: For what no database has a part in.
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def test_a_chunk_is_labelled_and_stored(night: Night) -> None:
@@ -106,20 +47,20 @@ def test_a_second_delivery_adds_nothing(night: Night) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ended_by", "times", "kind"),
+    ("cause", "times", "kind"),
     [
-        ("signal 11 (SIGSEGV)", MAX_SEEN_ENDS, "poison"),
-        ("time limit of 120 s", MAX_SEEN_ENDS, "timeout"),
-        (None, MAX_UNSEEN_ENDS, "poison"),
+        ("signal 11 (SIGSEGV)", MAX_SEEN_CRASHES, "poison"),
+        ("time limit of 120 s", MAX_SEEN_CRASHES, "timeout"),
+        (None, MAX_UNSEEN_CRASHES, "poison"),
     ],
 )
 def test_an_image_that_ends_its_worker_again_and_again_is_given_up_and_the_others_are_labelled(
-    night: Night, ended_by: str | None, times: int, kind: str
+    night: Night, cause: str | None, times: int, kind: str
 ) -> None:
     guilty = night.images[2]
     night.begin()  # in a batch: nobody is suspect yet
     for _ in range(times):
-        night.die_with(guilty, ended_by)
+        night.die_with(guilty, cause)
 
     night.label()
 
@@ -128,12 +69,12 @@ def test_an_image_that_ends_its_worker_again_and_again_is_given_up_and_the_other
     assert list(kinds.values()) == ["ok"] * (IMAGES - 1)
     with night.database.read() as connection:
         (message,) = connection.exec_driver_sql("select error from results where status = 'failed'").scalars()
-    assert (ended_by or "nobody saw") in message
+    assert (cause or "nobody saw") in message
 
 
 def test_workers_that_died_unseen_with_an_image_are_not_soon_its_fault(night: Night) -> None:
     """Whole workers were killed, by a person or a power cut: an image that was there each time is no poison."""
-    for _ in range(MAX_UNSEEN_ENDS - 1):
+    for _ in range(MAX_UNSEEN_CRASHES - 1):
         night.die_with(night.images[2])
 
     night.label()
@@ -178,7 +119,7 @@ def test_two_that_label_a_chunk_side_by_side_count_each_image_once(night: Night)
     for outcome in outcomes[:3]:
         store_one(night.database, other, outcome, "other")
 
-    assert store(night.database, slow, outcomes, night.process.sample()) is Stored.DONE
+    assert store(night.database, slow, outcomes, "slow") is Stored.DONE
 
     state = progress(night.database, night.run.id)
     assert (state.ok, state.missing) == (IMAGES, 0)
@@ -192,7 +133,7 @@ def test_a_time_limit_sends_the_chunk_back_and_blames_nobody(night: Night, monke
         raise SoftTimeLimitExceeded
 
     monkeypatch.setattr(labeller, "label", too_slow)
-    for _ in range(MAX_UNSEEN_ENDS + 1):
+    for _ in range(MAX_UNSEEN_CRASHES + 1):
         with pytest.raises(Reject):
             night.label()
     monkeypatch.undo()
@@ -237,18 +178,21 @@ def test_ends_of_several_kinds_are_told_as_what_they_were(night: Night) -> None:
 
 def test_a_chunk_of_another_database_is_dropped(night: Night) -> None:
     """Its numbers fit: only the identity tells."""
-    label_chunk(night.process, "00000000-0000-4000-8000-000000000001", night.chunk.id, night.chunk.attempt)
+    label_chunk(
+        night.process, night.middleware, "00000000-0000-4000-8000-000000000001", night.chunk.id, night.chunk.attempt
+    )
 
     assert night.outcomes() == {}
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     "arguments",
     [(), (7, 1, 1, [[1, "/etc/passwd"]]), ("", 1, 1), (None, 1, 1), ("x" * 10_000_000, 1, 1)],
     ids=["nothing", "of version 0.1.0", "no database", "null", "a long text"],
 )
 def test_what_is_no_message_of_this_database_is_dropped(night: Night, arguments: tuple[object, ...]) -> None:
-    label_chunk(night.process, *arguments)
+    label_chunk(night.process, night.middleware, *arguments)
 
     assert (night.outcomes(), night.begin().starts) == ({}, 1)
 
@@ -290,6 +234,7 @@ def test_an_error_that_nobody_foresaw_gives_the_chunk_back_and_replaces_the_proc
     assert set(night.outcomes().values()) == {"ok"}
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("bad", [{0, 1}, {1, 3}, {0, 1, 2, 4}, {0, 1, 2, 3, 4}])
 def test_several_images_on_which_the_engine_raises_are_each_to_blame_and_the_others_are_labelled(
     night: Night, bad: set[int], monkeypatch: pytest.MonkeyPatch
@@ -311,7 +256,7 @@ def test_several_images_on_which_the_engine_raises_are_each_to_blame_and_the_oth
             night.label()
             break
         except ReplaceProcess as replaced:
-            replacements.note(replaced)
+            replacements.count(replaced)
             night.replace_process()
 
     assert state.should_stop is None
@@ -337,6 +282,6 @@ def test_what_was_labelled_is_not_stored_where_its_numbers_mean_something_else_b
     with night.database.write() as connection:
         connection.exec_driver_sql(change)
 
-    assert store(night.database, claimed, outcomes, night.process.sample()) is Stored.TOO_LATE
+    assert store(night.database, claimed, outcomes, "slow") is Stored.TOO_LATE
     assert not store_one(night.database, claimed, outcomes[0], "slow")
     assert night.outcomes() == {}

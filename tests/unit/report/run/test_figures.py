@@ -12,10 +12,19 @@ import numpy as np
 import pytest
 
 from report.run.figures import run_figures
-from storage.manifest import PublishedChunk, take_back
-from storage.outcomes import store
+from storage.manifest import PublishedChunk, requeue_chunks
 from tests.unit.report.planted import EVENING, plant, plant_times, raw, seconds
-from tests.unit.storage.nights import add, begin, begin_run, label_all, photos, published_chunk, sample, success
+from tests.unit.storage.nights import (
+    add,
+    begin,
+    begin_run,
+    label_all,
+    photos,
+    published_chunk,
+    sample,
+    store_with_sample,
+    success,
+)
 
 if TYPE_CHECKING:
     from report.run.figures import RunFigures
@@ -133,6 +142,6 @@ def test_a_chunk_that_was_given_up_and_stored_all_the_same_breaks_no_report(data
     run = begin_run(database)
     chunk = published_chunk(database, run)
     slow = begin(database, chunk)
-    take_back(database, [PublishedChunk(chunk.id, chunk.attempt)])
-    store(database, slow, [success(image.image_id) for image in slow.images], sample())
+    requeue_chunks(database, [PublishedChunk(chunk.id, chunk.attempt)])
+    store_with_sample(database, slow, [success(image.image_id) for image in slow.images], sample())
     assert run_figures(database, run).progress.ok == 3

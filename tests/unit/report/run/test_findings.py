@@ -15,7 +15,7 @@ from report.run.findings import findings, for_people, memory_verdict
 from report.run.json_report import as_json
 from report.run.stability import Stability
 from storage.figures import chunk_times
-from storage.outcomes import doubt_failures, store_one
+from storage.outcomes import requeue_failures, store_one
 from tests.unit.report.long_night import Faults, plant_long
 from tests.unit.report.planted import EVENING, plant_times
 from tests.unit.storage.nights import (
@@ -211,7 +211,7 @@ def test_failures_that_are_retried_are_a_share_of_all_that_have_an_outcome(file:
     add(file, run, refs, chunk_size=10)
     first, second = take(file, run)
     label(file, first, failing={image.path for image in members(file, first)})
-    doubt_failures(file, run.id)
+    requeue_failures(file, run.id)
     add(file, run, refs[:10], chunk_size=10)
     assert run_figures(file, run).progress.labelled == 0
     assert failed_share(file, run) == "100 % of the images failed, most often as `damaged`."

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from common.errors import CancelledError, DatabaseError
 from storage.database import Database
-from storage.following import Follower, follow, unfollow
+from storage.lease import Holder, acquire, release
 from storage.runs import cancel, get_run
 from storage.tables import runs
 from tests.unit.storage.nights import begin_run, change
@@ -26,7 +26,7 @@ PATIENCE = timedelta(seconds=20)
 #: Exit status of a process that was told of another follower.
 TURNED_AWAY = 10
 #: Two commands, of one machine or of two.
-ANNA, BERT = Follower("anna:1", "boot/pid:[1]/1/0.50"), Follower("bert:2", "boot/pid:[1]/2/0.75")
+ANNA, BERT = Holder("anna:1", "boot/pid:[1]/1/0.50"), Holder("bert:2", "boot/pid:[1]/2/0.75")
 
 
 def nobody_knows(_process: str | None) -> None:
@@ -36,12 +36,12 @@ def nobody_knows(_process: str | None) -> None:
 def ask_to_follow(
     database: Database,
     run: Run,
-    follower: Follower,
+    follower: Holder,
     *,
     patience: timedelta = PATIENCE,
     is_running: Callable[[str | None], bool | None] = nobody_knows,
 ) -> str | None:
-    return follow(database, run.id, follower, patience=patience, is_running=is_running)
+    return acquire(database, run.id, follower, patience=patience, is_running=is_running)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_follower_that_was_not_heard_of_for_long_is_replaced(database: Databas
 
 
 def test_a_follower_that_leaves_is_replaced_at_once(database: Database, run: Run) -> None:
-    unfollow(database, run.id, ANNA)
+    release(database, run.id, ANNA)
     assert ask_to_follow(database, run, BERT) is None
 
 
@@ -83,7 +83,7 @@ def test_a_run_that_a_backup_knows_nothing_of_ends_with_a_sentence(database: Dat
 
 
 def test_nobody_leaves_for_another(database: Database, run: Run) -> None:
-    unfollow(database, run.id, BERT)
+    release(database, run.id, BERT)
     assert ask_to_follow(database, run, BERT) == "anna:1"
 
 
@@ -95,7 +95,7 @@ def test_another_run_is_followed_by_whom_it_may(database: Database, run: Run) ->
 def follow_at_once(url: str, run_id: int) -> None:
     database = Database(url)
     name = f"host:{os.getpid()}"
-    if follow(database, run_id, Follower(name, name), patience=PATIENCE, is_running=nobody_knows):
+    if acquire(database, run_id, Holder(name, name), patience=PATIENCE, is_running=nobody_knows):
         os._exit(TURNED_AWAY)
 
 
@@ -119,7 +119,7 @@ def test_a_follower_that_is_known_to_be_gone_is_replaced_at_once(database: Datab
 def test_it_is_the_process_that_is_asked_after_and_not_its_name(database: Database, run: Run) -> None:
     """A container that is started again has the same host name, and its processes have the same numbers."""
     asked: list[str | None] = []
-    namesake = Follower(ANNA.name, "boot/pid:[2]/1/99.00")
+    namesake = Holder(ANNA.name, "boot/pid:[2]/1/99.00")
     assert ask_to_follow(database, run, namesake, is_running=asked.append) == "anna:1"
     assert asked == [ANNA.process]
 

@@ -1,4 +1,4 @@
-"""What a Redis must let us do: tried before anything depends on it, so that all that is missing is said at once."""
+"""What a Redis must permit: each command is tried before anything depends on it, and all refusals are named at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from redis import Redis
 from redis.exceptions import NoPermissionError, NoScriptError, ResponseError
 
-from broker.trouble import passes, trouble
+from broker.errors import broker_error, is_transient, reply_code
 from common.errors import BrokerError
 from common.urls import redact
 
@@ -33,13 +33,14 @@ _SOON_MS = 60_000
 
 @dataclass
 class _Refusals:
-    """What is not allowed."""
+    """What is not permitted."""
 
     commands: list[str] = field(default_factory=list)
     keys: bool = False
     channels: list[str] = field(default_factory=list)
 
-    def note(self, command: str, said: str, target: object = "") -> None:
+    def add(self, command: str, said: str, target: object = "") -> None:
+        """Add what a reply of the code NOPERM refuses: a command, a key or a channel, which only its words tell."""
         said = said.lower()
         if "to run" in said:
             self.commands.append(command.lower())
@@ -55,11 +56,11 @@ class _Refusals:
         return "; ".join(parts)
 
 
-def check_rights(app: Celery, channel: Any) -> str | None:  # noqa: ANN401 - kombu's
-    """Try all that producers, workers and `status` do; return a warning about how the server is set.
+def check_permissions(app: Celery, channel: Any) -> str | None:  # noqa: ANN401 - kombu's
+    """Try all commands of producers, workers and `status`; return a warning about how the server is configured.
 
     Raises:
-        BrokerError: naming every command, key and channel that is not allowed, or whatever else the server refuses.
+        BrokerError: naming every command, key and channel that is not permitted, or whatever else the server refuses.
 
     """
     url = redact(app.conf.broker_url)
@@ -86,21 +87,21 @@ def _try(client: Any, url: str, refusals: _Refusals, command: str, *arguments: s
     try:
         client.execute_command(*command.split(), *arguments)
     except ResponseError as error:
-        said = str(error)
-        if isinstance(error, NoPermissionError) or "NOPERM" in said:  # of EXEC, within another error
-            refusals.note(command, said, arguments[0] if arguments else "")
+        said, code = str(error), reply_code(error)
+        if code == "NOPERM":
+            refusals.add(command, said, arguments[0] if arguments else "")
             return
-        if "syntax error" in said or "unknown command" in said:
+        if code == "ERR" and ("syntax error" in said or "unknown command" in said):  # the code of a hundred errors
             raise BrokerError(
                 f"Redis at {url} does not know {command} as Redis {_OLDEST} does, which nightlabel needs: {said}."
             ) from error
-        # Without the right to load a script, it is not there; and what passes is for whoever follows the run.
-        if not isinstance(error, NoScriptError) and not passes(error):
-            raise trouble(url, error) from error
+        # Without the permission to load a script, it is not there; and whoever follows the run waits for an outage.
+        if not isinstance(error, NoScriptError) and not is_transient(error):
+            raise broker_error(url, error) from error
 
 
 def _commands(app: Celery, channel: Any) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401 - kombu's
-    """Yield everything that is ever sent, on keys of this check's own; and look whether our keys are ours."""
+    """Yield every command that is ever sent, on keys of this check's own; and read ours, which may be another's."""
     prefix = channel.global_keyprefix
     mine = f"{prefix}check-{uuid.uuid4().hex}"
     yield ("PING",)
@@ -139,13 +140,13 @@ def _try_to_subscribe(client: Any, broadcast: str, refusals: _Refusals) -> None:
                 ask(broadcast)
                 subscription.get_message(timeout=_SUBSCRIBE_S)
             except NoPermissionError as error:
-                refusals.note(command, str(error), broadcast)
+                refusals.add(command, str(error), broadcast)
 
 
 def _warning(client: Any, url: str) -> str | None:  # noqa: ANN401 - redis-py's
     try:
         memory = client.info("memory")
-    except ResponseError:  # it is no right that anything else needs
+    except ResponseError:  # nothing else needs this permission
         return None
     policy = memory.get("maxmemory_policy", "noeviction")
     if policy == "noeviction" or not memory.get("maxmemory"):

@@ -19,8 +19,8 @@ from sqlalchemy.pool import QueuePool
 from common.errors import DatabaseBusyError, DatabaseError, DatabaseRefusedError
 from common.settings import load_settings
 from storage.database import Database
+from storage.errors import translate_error
 from storage.schema import ensure_schema
-from storage.trouble import translated
 from tests.unit.storage.nights import change
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def test_a_postgres_that_only_reads_is_not_waited_for(server: Database) -> None:
 
 def test_a_pgbouncer_that_lends_single_statements_is_not_waited_for() -> None:
     original = psycopg.errors.ProtocolViolation("transaction blocks not allowed in statement pooling mode")
-    error = translated(OperationalError("select 1", None, original), "photos", str(original))
+    error = translate_error(OperationalError("select 1", None, original), "photos", str(original))
     assert type(error) is DatabaseError
     assert "Set pool_mode to transaction or session" in str(error)
 
@@ -177,20 +177,20 @@ def sqlite_error(code: int) -> OperationalError:
     "code", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_SNAPSHOT, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL]
 )
 def test_a_lock_of_sqlites_is_worth_waiting_for(code: int) -> None:
-    assert type(translated(sqlite_error(code), "night.db", "the reason")) is DatabaseBusyError
+    assert type(translate_error(sqlite_error(code), "night.db", "the reason")) is DatabaseBusyError
 
 
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_CONSTRAINT_CHECK])
 def test_a_value_that_sqlite_does_not_take_is_no_lock(code: int) -> None:
-    assert type(translated(sqlite_error(code), "night.db", "the reason")) is DatabaseRefusedError
+    assert type(translate_error(sqlite_error(code), "night.db", "the reason")) is DatabaseRefusedError
 
 
 @pytest.mark.parametrize(
     ("code", "advice"),
     [
         (sqlite3.SQLITE_FULL, "Free some space"),
-        (sqlite3.SQLITE_IOERR_READ, "Is the disk well"),
-        (sqlite3.SQLITE_IOERR_FSYNC, "Is the disk well"),
+        (sqlite3.SQLITE_IOERR_READ, "Is the disk healthy"),
+        (sqlite3.SQLITE_IOERR_FSYNC, "Is the disk healthy"),
         (sqlite3.SQLITE_CORRUPT, "backup"),
         (sqlite3.SQLITE_NOTADB, "backup"),
         (sqlite3.SQLITE_READONLY_DBMOVED, "May this user write"),
@@ -200,7 +200,7 @@ def test_a_value_that_sqlite_does_not_take_is_no_lock(code: int) -> None:
     ],
 )
 def test_what_is_wrong_with_a_sqlite_file_is_told_with_what_helps(code: int, advice: str) -> None:
-    error = translated(sqlite_error(code), "night.db", "the reason")
+    error = translate_error(sqlite_error(code), "night.db", "the reason")
     assert type(error) is DatabaseError
     assert advice in str(error)
 

@@ -1,4 +1,4 @@
-"""Who follows a run: one process at a time, however the hosts' clocks stand."""
+"""The lease on a run: one process follows it at a time, whatever the hosts' clocks say."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ if TYPE_CHECKING:
     from storage.database import Database
 
 
-class Follower(NamedTuple):
-    """A process that follows a run."""
+class Holder(NamedTuple):
+    """A process that follows a run, or wants to."""
 
     name: str  #: `host:PID`, for people
     process: str  #: `host.process.process_identity`
 
 
-def follow(
+def acquire(
     database: Database,
     run_id: int,
-    follower: Follower,
+    holder: Holder,
     *,
     patience: timedelta,
     is_running: Callable[[str | None], bool | None],
 ) -> str | None:
-    """Note that `follower` follows the run, unless somebody else does.
+    """Take or renew the lease on a run, unless another process holds it.
 
     Args:
         database: where.
         run_id: of the run.
-        follower: who asks.
+        holder: who asks.
         patience: how long one may be silent, by the database's clock, of whom `is_running` knows nothing.
-        is_running: tells whether a process, named as `Follower.process`, is; None: nobody can tell from here.
+        is_running: tells whether a process, named as `Holder.process`, is; None: nobody can tell from here.
 
     Returns:
-        The other follower's name; None if the run is ours.
+        The name of the process that holds it; None if the lease is ours.
 
     Raises:
         CancelledError: the run was cancelled.
@@ -58,18 +58,18 @@ def follow(
             )
         now = database.now(connection)
         if row.cancelled_at:
-            raise CancelledError(f"Run {run_id} was cancelled. The same command begins a new one.")
-        if row.follower and row.follower_process != follower.process:
+            raise CancelledError(f"Run {run_id} was cancelled. The same command starts a new one.")
+        if row.follower and row.follower_process != holder.process:
             lives = is_running(row.follower_process)
             if lives or (lives is None and abs(now - row.followed_at) < patience):
                 return str(row.follower)
-        values = {"follower": follower.name, "follower_process": follower.process, "followed_at": now}
+        values = {"follower": holder.name, "follower_process": holder.process, "followed_at": now}
         connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
     return None
 
 
-def unfollow(database: Database, run_id: int, follower: Follower) -> None:
-    """Let others follow the run."""
-    ours = runs.c.id == run_id, runs.c.follower_process == follower.process
+def release(database: Database, run_id: int, holder: Holder) -> None:
+    """Give the lease up, if it is ours."""
+    ours = runs.c.id == run_id, runs.c.follower_process == holder.process
     with database.write() as connection:
         connection.execute(update(runs).where(*ours).values(follower=None, follower_process=None, followed_at=None))

@@ -1,4 +1,4 @@
-"""What a driver's error means: whether waiting ends it, whether one value is the cause, and what does end it.
+"""What a driver's error means: whether waiting cures it, whether one value is the cause, and what does cure it.
 
 Judged by the codes of SQLite and Postgres. What they say of it is for people, is translated, and changes.
 https://sqlite.org/rescode.html · PostgreSQL's manual, «PostgreSQL Error Codes»
@@ -21,8 +21,8 @@ _SPACE = "Free some space and type the same command again; nothing is lost."
 _OPEN = "Does its folder exist, and may this user write to it? NIGHTLABEL_DATABASE_URL or --db names another."
 _WRITE = "May this user write to the file and its folder?"
 _BACKUP = "Name another file, or restore this one from a backup."
-_DISK = "Is the disk well, and local? SQLite does not work over a network."
-_RIGHTS = (
+_DISK = "Is the disk healthy, and local? SQLite does not work over a network."
+_PRIVILEGES = (
     "Let the role own the database, or grant it what it lacks: CREATE on its schema, to make the tables; SELECT, INSERT"
     " and UPDATE on them, to label."
 )
@@ -35,10 +35,10 @@ _POOLER = (
 _STATEMENTS = "Set pool_mode to transaction or session in pgbouncer: a chunk is stored whole or not at all."
 _ENCODING = "Name a database in UTF-8: createdb --template=template0 --encoding=UTF8 --locale=C NAME"
 _SERVER = "Its log says more."
-_PASSING = "Is NIGHTLABEL_DATABASE_URL (or --db) right, and is the server up?"
+_WHEN_TRANSIENT = "Is NIGHTLABEL_DATABASE_URL (or --db) right, and is the server up?"
 
-#: Primary result codes of SQLite that waiting does not end, and what does.
-_SQLITE_LASTING = {
+#: Primary result codes of SQLite that waiting does not cure, and what does.
+_SQLITE_PERMANENT = {
     sqlite3.SQLITE_FULL: _SPACE,
     sqlite3.SQLITE_CANTOPEN: _OPEN,
     sqlite3.SQLITE_READONLY: _WRITE,
@@ -49,7 +49,7 @@ _SQLITE_LASTING = {
     sqlite3.SQLITE_IOERR: _DISK,
 }
 #: Another process has it; PROTOCOL: too many began to read at once.
-_SQLITE_PASSING = frozenset((sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL))
+_SQLITE_TRANSIENT = frozenset((sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL))
 #: A value is too long, of another type than the column, or breaks a rule of the table.
 _SQLITE_REFUSED = frozenset(
     (sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_RANGE)
@@ -57,15 +57,15 @@ _SQLITE_REFUSED = frozenset(
 
 #: Postgres' codes, by how they begin, the longest first. Connections, deadlocks, locks, too many clients, memory, a
 #: server that stops or starts, and statements that took too long: another try may go well.
-_POSTGRES_PASSING = (
+_POSTGRES_TRANSIENT = (
     *("08", "40000", "40001", "40003", "40P01", "53200", "53300", "55006", "55P03"),
     *("57014", "57P01", "57P02", "57P03", "57P05", "25P03"),
 )
 #: Values that are no values of their column, that break a rule, or are larger than Postgres can hold or index.
 _POSTGRES_REFUSED = ("22", "23", "54")
-_POSTGRES_LASTING = (
+_POSTGRES_PERMANENT = (
     ("53100", _SPACE),
-    ("42501", _RIGHTS),
+    ("42501", _PRIVILEGES),
     ("25006", _READ_ONLY),
     ("28", _NAME),
     ("3D000", _NAME),
@@ -75,14 +75,14 @@ _POSTGRES_LASTING = (
         "42P07",
         "Another program's tables have its names: give nightlabel a schema of its own (docs/several-hosts.md).",
     ),
-    ("58", "Is the server's disk well?"),
+    ("58", "Is the server's disk healthy?"),
     ("XX001", "Restore it from a backup."),
     ("XX002", "Type REINDEX DATABASE … in psql."),
 )
 #: libpq keeps no code of a connection that did not come about, and pgbouncer has one code for everything: then, and
 #: only then, the words must do. In another language, such an error is taken for an outage.
 _NO_CODE = (None, "08P01")
-_CONNECTION_LASTING = (
+_CONNECTION_PERMANENT = (
     ("unsupported startup parameter", _POOLER),
     ("statement pooling", _STATEMENTS),
     ("conversion between", _ENCODING),
@@ -91,7 +91,7 @@ _CONNECTION_LASTING = (
     ("no such database", _NAME),
     ("no such user", _NAME),
     ("no pg_hba.conf entry", _NAME),
-    ("permission denied", _RIGHTS),
+    ("permission denied", _PRIVILEGES),
     ("not permitted to log in", _NAME),
     ("no password supplied", _NAME),
     ("invalid connection option", _NAME),
@@ -104,7 +104,7 @@ class _Verdict(NamedTuple):
     advice: str
 
 
-def translated(error: Exception, shown: str, reason: str) -> DatabaseError:
+def translate_error(error: Exception, shown: str, reason: str) -> DatabaseError:
     """Return the error to raise instead of one that a driver or SQLAlchemy raised, whose `reason` has no secrets."""
     kind, advice = _verdict(error)
     if kind is DatabaseBusyError:
@@ -116,7 +116,7 @@ def translated(error: Exception, shown: str, reason: str) -> DatabaseError:
 
 def _verdict(error: Exception) -> _Verdict:
     if isinstance(error, PoolTimeoutError):
-        return _Verdict(DatabaseBusyError, _PASSING)
+        return _Verdict(DatabaseBusyError, _WHEN_TRANSIENT)
     if not isinstance(error, DBAPIError):  # a value that never got as far as the database: not UTF-8, or out of range
         return _Verdict(DatabaseRefusedError, "")
     return _of_driver(error)
@@ -134,29 +134,29 @@ def _of_driver(error: DBAPIError) -> _Verdict:
     if isinstance(error, DataError | IntegrityError):  # found by the driver itself
         return _Verdict(DatabaseRefusedError, "")
     if error.connection_invalidated:
-        return _Verdict(DatabaseBusyError, _PASSING)
-    return _Verdict(DatabaseError, _advice(_CONNECTION_LASTING, str(error.orig).__contains__) or _SERVER)
+        return _Verdict(DatabaseBusyError, _WHEN_TRANSIENT)
+    return _Verdict(DatabaseError, _advice(_CONNECTION_PERMANENT, str(error.orig).__contains__) or _SERVER)
 
 
 def _sqlite(code: int) -> _Verdict:
-    if code in _SQLITE_PASSING:
-        return _Verdict(DatabaseBusyError, _PASSING)
+    if code in _SQLITE_TRANSIENT:
+        return _Verdict(DatabaseBusyError, _WHEN_TRANSIENT)
     if code in _SQLITE_REFUSED:
         return _Verdict(DatabaseRefusedError, "")
-    return _Verdict(DatabaseError, _SQLITE_LASTING.get(code, "Is it a database of nightlabel's?"))
+    return _Verdict(DatabaseError, _SQLITE_PERMANENT.get(code, "Is it a database of nightlabel's?"))
 
 
 def _postgres(state: str) -> _Verdict:
-    if state.startswith(_POSTGRES_PASSING):
-        return _Verdict(DatabaseBusyError, _PASSING)
+    if state.startswith(_POSTGRES_TRANSIENT):
+        return _Verdict(DatabaseBusyError, _WHEN_TRANSIENT)
     if state.startswith(_POSTGRES_REFUSED):
         return _Verdict(DatabaseRefusedError, "")
-    return _Verdict(DatabaseError, _advice(_POSTGRES_LASTING, state.startswith) or _SERVER)
+    return _Verdict(DatabaseError, _advice(_POSTGRES_PERMANENT, state.startswith) or _SERVER)
 
 
 def _connection(reason: str) -> _Verdict:
-    advice = _advice(_CONNECTION_LASTING, reason.__contains__)
-    return _Verdict(DatabaseError, advice) if advice else _Verdict(DatabaseBusyError, _PASSING)
+    advice = _advice(_CONNECTION_PERMANENT, reason.__contains__)
+    return _Verdict(DatabaseError, advice) if advice else _Verdict(DatabaseBusyError, _WHEN_TRANSIENT)
 
 
 def _advice(table: Iterable[tuple[str, str]], matches: Callable[[str], bool]) -> str | None:

@@ -1,4 +1,4 @@
-"""Where a SQLite file lies: not on a network file system, if it is to be trusted."""
+"""The file system of a SQLite file: not one on a network, where it could not be trusted."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _NETWORK = frozenset(
 )
 
 
-def refuse_network(database: Database) -> None:
-    """Refuse a SQLite file on a network file system.
+def raise_if_network_file_system(database: Database) -> None:
+    """Check that a SQLite file does not lie on a network file system.
 
     Raises:
-        DatabaseError: it lies on one.
+        DatabaseError: it does.
 
     """
     if not database.is_sqlite or not database.url.database:
