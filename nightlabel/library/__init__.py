@@ -1,0 +1,31 @@
+"""Nightlabel from Python: one function per command, and nothing that a command could do besides.
+
+Each takes its settings as `Settings`, made by `load_settings(database_url="labels.db", …)`; None stands for those of
+the environment (`NIGHTLABEL_…`). What goes wrong is raised as a `NightlabelError`, whose message says what to do. A
+process that uses `label`, `retry` or `bench` starts others: guard its entry with `if __name__ == "__main__":`.
+
+Everything that is slow to import is imported by the function that needs it.
+"""
+
+from nightlabel.library.models import bench, classify, compare, list_models, prepare_model
+from nightlabel.library.results import compare_runs, export, open_report, upgrade_database, write_report
+from nightlabel.library.runs import cancel, enqueue, label, retry, status, work
+
+__all__ = [
+    "bench",
+    "cancel",
+    "classify",
+    "compare",
+    "compare_runs",
+    "enqueue",
+    "export",
+    "label",
+    "list_models",
+    "open_report",
+    "prepare_model",
+    "retry",
+    "status",
+    "upgrade_database",
+    "work",
+    "write_report",
+]
