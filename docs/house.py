@@ -24,6 +24,11 @@ def rooms() -> list[str]:
     return list(contract["root_packages"])
 
 
+def files() -> list[Path]:
+    """Return our files."""
+    return [file for room in rooms() for file in (ROOT / room).rglob("*.py") if "migrations" not in file.parts]
+
+
 def imports() -> grimp.ImportGraph:
     """Return the graph of all imports between our files."""
     return grimp.build_graph(*rooms(), exclude_type_checking_imports=False, cache_dir=None)

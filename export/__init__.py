@@ -1,1 +1,6 @@
 """Results for other programs: CSV, JSON lines, Parquet."""
+
+#: By which other rooms may enter; all else is this room's own.
+__all__ = [
+    "writers",
+]

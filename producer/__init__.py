@@ -1,1 +1,10 @@
-"""Find images, write the manifest, publish its chunks, and publish again what got lost."""
+"""Write the manifest, publish its chunks, follow the run, and publish again what got lost."""
+
+#: By which other rooms may enter; all else is this room's own.
+__all__ = [
+    "enqueue",
+    "follower",
+    "lease",
+    "manifest_writer",
+    "publish",
+]

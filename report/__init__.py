@@ -2,3 +2,11 @@
 
 What both need stands here: words, tables, robust statistics, and the base of charts and pages.
 """
+
+#: By which other rooms may enter; all else is this room's own.
+__all__ = [
+    "comparison",
+    "page",
+    "run",
+    "words",
+]
