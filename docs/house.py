@@ -72,8 +72,21 @@ def circles(graph: grimp.ImportGraph) -> list[set[str]]:
     return [members for members in found if len(members) > 1]
 
 
+def reduced(counts: Counter[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the arrows between rooms without those that a way over other rooms stands for."""
+    reached: dict[str, set[str]] = {}
+    arrows = []
+    for importer in reversed(rooms()):
+        reached[importer] = set()
+        for imported in sorted((one for room, one in counts if room == importer), key=rooms().index):
+            if imported not in reached[importer]:
+                arrows.append((importer, imported))
+                reached[importer] |= {imported, *reached.get(imported, ())}
+    return sorted(arrows, key=lambda arrow: tuple(map(rooms().index, arrow)))
+
+
 def picture() -> str:
-    """Return the picture: a row a room, with how many imports lead from it to each other one."""
+    """Return the picture: arrows, and a row per room with how many imports lead from it to each other one."""
     graph, order = imports(), rooms()
     counts = between_rooms(graph)
     up = sum(count for (importer, imported), count in counts.items() if order.index(importer) > order.index(imported))
@@ -82,10 +95,12 @@ def picture() -> str:
     for importer in order[:-1]:
         cells = (counts[importer, imported] or "·" for imported in order[1:])
         lines.append(f"{importer:<{width}}  {' '.join(f'{cell:>7}' for cell in cells)}")
+    arrows = [f"  {importer} --> {imported}" for importer, imported in reduced(counts)]
+    drawing = ["```mermaid", "graph TD", *arrows, "```", ""]
     files = sum(1 for module in graph.modules if "." in module)
     between = sum(counts.values())
     told = f"{files} files, {between} imports between rooms, {up} of them upwards, {len(circles(graph))} circles."
-    return "\n".join([*lines, "```", "", told])
+    return "\n".join([*drawing, *lines, "```", "", told])
 
 
 def main() -> None:

@@ -187,3 +187,23 @@ def test_the_keys_of_the_json_report_are_documented(night: Database) -> None:
     documented = set(re.findall(r"^\| `(\w+)` \|", COMMANDS[COMMANDS.index("## The report as JSON") :], re.MULTILINE))
 
     assert documented == set(as_json(run_figures(night, run)))
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_every_file_that_developers_are_sent_to_exists(page: str) -> None:
+    named = re.findall(r"`((?:\w+/)+(?:\w+\.\w+)?)`", (ROOT / page).read_text())
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_every_step_of_the_journey_is_a_function_that_exists() -> None:
+    """Each name behind a file in the table is defined in one of the row's files."""
+    steps = re.findall(r"^\| \d+ \| .*? \| (.*) \|$", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
+    assert len(steps) > 10
+    for step in steps:
+        files = [ROOT / name for name in re.findall(r"`([\w/]+\.py)`", step)]
+        defined = "\n".join(file.read_text() for file in files)
+        for name in re.findall(r"`([A-Za-z_.]+)`", re.sub(r"`[\w/]+\.py`", "", step)):
+            *owner, function = name.split(".")
+            assert re.search(rf"(?:def|class) {function}\b", defined), name
+            assert not owner or f"class {owner[0]}" in defined
