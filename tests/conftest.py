@@ -14,6 +14,7 @@ import pytest
 
 from broker.private_redis import PrivateRedis
 from common.settings import Settings, load_settings
+from models.catalogue import catalogue_path
 from models.resolve import resolve
 from storage.database import Database
 from storage.schema import ensure_schema
@@ -82,8 +83,17 @@ def archive(tmp_path: Path, photos: Path) -> Callable[[int], Path]:
 
 @pytest.fixture(scope="session")
 def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where models are prepared: once for all tests, and anew in each session, by the code as it is now."""
-    return tmp_path_factory.mktemp("models")
+    """Where models are prepared: once for all tests, and anew in each test run, by the code as it is now.
+
+    The processes of one test run share it: whoever prepares a model keeps the others out meanwhile. A test that would
+    change what lies here makes a copy: see `own_cache`.
+    """
+    of_the_run = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # each process has a folder in it
+        of_the_run = of_the_run.parent
+    folder = of_the_run / "models"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -96,6 +106,17 @@ def settings(weights_dir: Path, cache_dir: Path) -> Settings:
 def resnet18(settings: Settings) -> ReadyModel:
     """ResNet-18, prepared."""
     return resolve(settings)
+
+
+@pytest.fixture
+def own_cache(resnet18: ReadyModel, cache_dir: Path, tmp_path: Path) -> Path:
+    """A cache of the test's own, with ResNet-18 prepared for fp32 and bf16, and in int8 not."""
+    folder = tmp_path / "cache"
+    (folder / "models").mkdir(parents=True)
+    shutil.copy(catalogue_path(cache_dir), folder)
+    assert resnet18.prepared
+    shutil.copytree(resnet18.prepared, folder / "models" / resnet18.prepared.name)
+    return folder
 
 
 @pytest.fixture(scope="session")

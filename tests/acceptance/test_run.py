@@ -322,8 +322,11 @@ def test_a_run_whose_command_was_killed_is_taken_over_at_once(
     _one_outcome_each(nightlabel, 200)
 
 
-def test_int8_is_calibrated_on_the_archive_and_says_how_well_it_agrees(nightlabel: Nightlabel, photos: Path) -> None:
-    done = nightlabel("run", photos, "--precision", "int8", NIGHTLABEL_INT8_MIN_AGREEMENT="0.9")
+def test_int8_is_calibrated_on_the_archive_and_says_how_well_it_agrees(
+    nightlabel: Nightlabel, photos: Path, own_cache: Path
+) -> None:
+    settings = {"NIGHTLABEL_INT8_MIN_AGREEMENT": "0.9", "NIGHTLABEL_CACHE_DIR": str(own_cache)}
+    done = nightlabel("run", photos, "--precision", "int8", **settings)
 
     assert done.returncode == 0, done.stderr
     assert re.search(r"int8, calibrated on 62 images, gives \d\d\.\d% of 63 others the same best label", done.stderr)

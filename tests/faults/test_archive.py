@@ -35,9 +35,11 @@ def test_an_archive_that_is_gone_in_mid_run_ends_the_run_and_fails_no_image(
     farm: Farm, archive: Callable[[int], Path], tmp_path: Path, leave_mount_point: bool
 ) -> None:
     folder, elsewhere = archive(IMAGES), tmp_path / "elsewhere"
-    run = farm.nightlabel.start("run", folder)
+    farm.plant("stand-still")
+    run = farm.nightlabel.start("run", folder, FAULT="stand-still")
     farm.wait_for(8)
     _unmount(folder, to=elsewhere, leave_mount_point=leave_mount_point)
+    farm.go_on()
     errors = wait_for_end(run, status=6)
 
     assert f"The archive is gone: {folder}" in errors
@@ -80,10 +82,11 @@ def test_an_archive_that_is_gone_where_the_workers_are_is_waited_for(
 ) -> None:
     """A host without the share fails no image either; mounted again, it goes on by itself."""
     folder, elsewhere = archive(IMAGES), tmp_path / "elsewhere"
-    worker = farm.start_worker(1)
+    worker = farm.start_held_worker(2)
     follower = farm.follow(folder)
     farm.wait_for(8)
     _unmount(folder, to=elsewhere, leave_mount_point=False)
+    farm.go_on()
     wait_to_say(worker.process, "is gone: No such file or directory. Is its disk mounted here?")
     assert farm.errors() == []
     elsewhere.rename(folder)

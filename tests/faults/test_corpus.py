@@ -143,7 +143,7 @@ def test_every_bad_file_gets_its_stated_outcome(farm: Farm, redis: PrivateRedis,
         client.delete(farm.key())  # so that the forged path is published too
     worker = farm.start_worker(HEED_PERMISSIONS="1")
     follower = farm.follow(folder)
-    wait_for_end(follower, 100)
+    wait_for_end(follower)
 
     of_the_goose = {Path(shown(name)).name for name in [*same, "link-in.jpg"]}
     expected = dict.fromkeys(of_the_goose, "ok") | {name: kind for name, (_, kind) in others.items()}

@@ -92,7 +92,7 @@ def test_a_worker_that_starts_before_redis_does_waits_for_it(
     wait_to_say(worker.process, "Cannot connect to redis")
 
     redis.start()
-    farm.wait_for(IMAGES, timeout_s=60)
+    farm.wait_for(IMAGES)
 
     assert worker.process.poll() is None
     farm.assert_whole(IMAGES)
@@ -216,10 +216,9 @@ def test_a_chunk_that_outlives_the_visibility_timeout_beside_an_idle_worker_is_s
     farm: Farm, archive: Callable[[int], Path]
 ) -> None:
     """The idle worker is given the chunk and stores it; what the first one brings later is refused."""
-    farm.plant("stand-still")
-    slow = farm.start_worker(1, FAULT="stand-still", **SOON_AGAIN)
+    slow = farm.start_held_worker(1, **SOON_AGAIN)
     follower = farm.follow(archive(64))
-    wait_until(lambda: farm.faults_left() == 0 or None)
+    farm.wait_until_none_is_left()
     farm.start_worker(1, **SOON_AGAIN)
     wait_for_end(follower)
 

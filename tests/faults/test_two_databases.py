@@ -38,7 +38,7 @@ def labels(database: Path) -> dict[str, str | None]:
 @pytest.fixture
 def alone(farm: Farm, archive: Callable[[int], Path]) -> dict[str, str | None]:
     """What the photos show, labelled with nobody else on the Redis."""
-    wait_for_end(farm.nightlabel.start("run", archive(IMAGES), "--db", "alone.db", NIGHTLABEL_BROKER_URL=""), 120)
+    wait_for_end(farm.nightlabel.start("run", archive(IMAGES), "--db", "alone.db", NIGHTLABEL_BROKER_URL=""))
     return labels(farm.nightlabel.folder / "alone.db")
 
 
@@ -144,7 +144,7 @@ def test_a_database_that_is_made_anew_under_a_living_worker_gets_its_own_labels(
     farm.wait_for(IMAGES)
     make_anew(farm)
 
-    wait_for_end(farm.follow(folder, "--exclude", "0000*.jpg"), 200)
+    wait_for_end(farm.follow(folder, "--exclude", "0000*.jpg"))
 
     assert worker.process.poll() is None
     farm.assert_whole(IMAGES - 10)
@@ -160,7 +160,7 @@ def test_a_run_that_is_gone_on_with_on_another_engine_is_labelled_by_that_one(
     farm.enqueue(archive(IMAGES), "--precision", "fp32", "--engine", "openvino")
     farm.wait_for(IMAGES)
     farm.ask("select 1")
-    wait_for_end(farm.follow(archive(IMAGES), "--precision", "fp32", "--engine", "torch", "--relabel"), 250)
+    wait_for_end(farm.follow(archive(IMAGES), "--precision", "fp32", "--engine", "torch", "--relabel"))
 
     assert "is warm on torch" in worker.stop()
     assert farm.ask("select distinct engine from runs order by engine") == [("openvino",), ("torch",)]

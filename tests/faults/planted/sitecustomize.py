@@ -114,6 +114,17 @@ def plant_in_bounds(module):
     module.SILENT_S = float(os.environ.get("SILENT_S", module.SILENT_S))
 
 
+def plant_in_connecting(module):
+    """Have a writer give a locked SQLite up after seconds that a test can wait."""
+    module.SQLITE_BUSY_TIMEOUT_S = float(os.environ.get("BUSY_S", module.SQLITE_BUSY_TIMEOUT_S))
+
+
+def plant_in_settings(module):
+    """Have workers count as stalled sooner than any setting allows."""
+    if "STALL_S" in os.environ:
+        module.Settings.stall_limit_s = property(lambda _settings: float(os.environ["STALL_S"]))
+
+
 def plant_in_task(module):
     @instead_of(module, "store")
     def store(really, *arguments):
@@ -214,6 +225,7 @@ def plant_in_celery(module):
 PLANTS = {
     "broker.app": plant_in_app,
     "common.child_process": plant_in_parenthood,
+    "common.settings": plant_in_settings,
     "celery.worker.consumer.consumer": plant_in_celery,
     "archive.blocking": plant_in_bounds,
     "producer.publish": plant_in_publishing,
@@ -221,6 +233,7 @@ PLANTS = {
     "worker.labelling": plant_in_labelling,
     "archive.reading": plant_in_reading,
     "worker.task": plant_in_task,
+    "storage.connecting": plant_in_connecting,
     "storage.outcomes": plant_in_outcomes,
     "worker.process": plant_in_process,
 }
