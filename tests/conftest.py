@@ -8,7 +8,7 @@ import tempfile
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 _SHARED = ROOT.parent / "shared"
 
 
-def missing(what: str) -> None:
+def missing(what: str) -> NoReturn:
     """Skip on a laptop; fail in CI, where everything must be there."""
     if os.environ.get("CI") == "true":
         pytest.fail(what)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import missing
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -121,7 +123,7 @@ def _read_only(cache_dir: Path) -> tuple[str, ...]:
 
 def _require_namespaces() -> None:
     if subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("this machine allows no namespaces of its own")
+        missing("this machine allows no namespaces of its own")
 
 
 def test_as_process_1_of_a_container_a_run_labels_all_and_leaves_no_process(

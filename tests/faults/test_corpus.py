@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 from storage.records import shown
+from tests.conftest import missing
 from tests.faults.farm import wait_for_end
 from tests.unit.broker.queues import raw
 from tests.unit.pictures.pictures import BEST, encoded, png, png_of
@@ -163,7 +164,7 @@ def _failing_disk(path: Path) -> Iterator[None]:
     """Let reading a file end with EIO, as a disk does: so does the memory of a process, at an address without any."""
     mounting = ["mount", "--bind", f"/proc/{os.getpid()}/mem", str(path)]
     if os.geteuid() != 0 or subprocess.run(mounting, check=False, stderr=subprocess.DEVNULL).returncode:
-        pytest.skip("only root can mount a file that cannot be read")
+        missing("only root can mount a file that cannot be read")
     try:
         yield
     finally:

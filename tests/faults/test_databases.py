@@ -14,6 +14,7 @@ import pytest
 
 from broker.queue import depth, unacknowledged
 from tests.command import wait_until
+from tests.conftest import missing
 from tests.faults.farm import Farm, wait_for_end, wait_to_say
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     disk.mkdir()
     mounting = ["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(disk)]
     if os.geteuid() != 0 or subprocess.run(mounting, check=False, stderr=subprocess.DEVNULL).returncode:
-        pytest.skip("only root can mount a small disk")
+        missing("only root can mount a small disk")
     yield disk
     subprocess.run(["umount", "--lazy", disk], check=True)
 

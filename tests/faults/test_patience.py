@@ -15,7 +15,6 @@ from storage.manifest import add_images, take_waiting
 from storage.outcomes import Stored, store
 from storage.records import ImageRef
 from storage.runs import open_run, unfinished_runs
-from tests.command import wait_until
 from tests.faults.farm import wait_for_end, wait_to_say
 from tests.unit.storage.nights import MODEL, sample, success
 

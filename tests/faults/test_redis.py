@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.command import wait_until
 from tests.faults.farm import SOON_AGAIN, kill_redis, wait_for_end, wait_to_say
 from tests.faults.proxy import Proxy
 from tests.unit.broker.queues import raw
