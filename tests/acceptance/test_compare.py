@@ -118,6 +118,7 @@ def test_a_model_is_measured_with_its_own_weights_and_random_ones_have_no_accura
 
 def test_each_model_has_a_process_of_its_own(compared: Compared) -> None:
     candidates = compared.comparison.candidates
+    assert len(candidates) == 2
     assert len({os.getpid(), *(one.pid for one in candidates)}) == 1 + len(candidates)
     for one in candidates:
         assert 0 < one.latency_p50_ms <= one.latency_p99_ms
@@ -136,6 +137,7 @@ def test_a_model_that_cannot_be_measured_costs_no_other_one(compared: Compared) 
 
 
 def test_a_damaged_photo_is_no_fault_of_a_model(compared: Compared) -> None:
+    assert len(compared.comparison.candidates) == 2
     for one in compared.comparison.candidates:
         assert one.errors == 1
         assert one.labels.count(None) == 1

@@ -109,18 +109,14 @@ def plant_in_reading(module):
         return really(descriptor, *arguments)
 
 
-def plant_in_bounds(module):
-    """Have a disk count as silent after seconds that a test can wait."""
-    module.SILENT_S = float(os.environ.get("SILENT_S", module.SILENT_S))
-
-
 def plant_in_connecting(module):
     """Have a writer give a locked SQLite up after seconds that a test can wait."""
     module.SQLITE_BUSY_TIMEOUT_S = float(os.environ.get("BUSY_S", module.SQLITE_BUSY_TIMEOUT_S))
 
 
 def plant_in_settings(module):
-    """Have workers count as stalled sooner than any setting allows."""
+    """Have a disk count as silent, and workers as stalled, after seconds that a test can wait; no setting allows it."""
+    module.SILENT_S = float(os.environ.get("SILENT_S", module.SILENT_S))
     if "STALL_S" in os.environ:
         module.Settings.stall_limit_s = property(lambda _settings: float(os.environ["STALL_S"]))
 
@@ -227,7 +223,6 @@ PLANTS = {
     "common.child_process": plant_in_parenthood,
     "common.settings": plant_in_settings,
     "celery.worker.consumer.consumer": plant_in_celery,
-    "archive.blocking": plant_in_bounds,
     "producer.publish": plant_in_publishing,
     "models.engines.openvino": plant_in_engine,
     "worker.labelling": plant_in_labelling,
