@@ -70,15 +70,19 @@ def archive(tmp_path: Path, photos: Path) -> Callable[[int], Path]:
     """Make a folder with links' worth of real photos: hard copies of the first `count`, under a real tree."""
 
     def make(count: int) -> Path:
-        folder = tmp_path / "archive"
-        sources = sorted(photos.glob("*.jpg"))
-        for number in range(count):
-            target = folder / f"{number // 50:03}" / f"{number:05}.jpg"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(sources[number % len(sources)], target)
-        return folder
+        copy_photos(photos, tmp_path / "archive", count)
+        return tmp_path / "archive"
 
     return make
+
+
+def copy_photos(photos: Path, folder: Path, count: int) -> None:
+    """Copy the first photos, over and over if there are not as many, under the names of a real tree."""
+    sources = sorted(photos.glob("*.jpg"))
+    for number in range(count):
+        target = folder / f"{number // 50:03}" / f"{number:05}.jpg"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(sources[number % len(sources)], target)
 
 
 @pytest.fixture(scope="session")

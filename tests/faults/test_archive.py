@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from tests.faults.farm import Farm
 
-IMAGES = 120
+IMAGES = 64
 FAILED = "outcomes where status = 'failed'"
 #: Of the newest 1,000 images more than half must fail before a run stops.
 MANY = 1200
 #: Real photos behind the many, so that there is something left to do when the run stops.
-PHOTOS = 120
+PHOTOS = 40
 
 
 def _unmount(archive: Path, *, to: Path, leave_mount_point: bool) -> None:

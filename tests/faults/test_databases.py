@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.command import Nightlabel
     from tests.servers import PostgresServer
 
-IMAGES = 120
+IMAGES = 64
 #: Seconds that a writer waits here.
 BUSY = {"BUSY_S": "3"}
 PUBLISHED = "chunks where published_at is not null and done_at is null"

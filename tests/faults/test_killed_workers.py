@@ -105,12 +105,12 @@ def test_a_child_that_is_killed_with_a_chunk_leaves_it_whole(
     farm = either_farm
     farm.plant(fault, times=2)
     worker = farm.start_worker(2, FAULT=fault)
-    follower = farm.follow(archive(120))
+    follower = farm.follow(archive(64))
     wait_for_end(follower)
 
     assert farm.faults_left() == 0
     assert worker.process.poll() is None
-    farm.assert_whole(120)
+    farm.assert_whole(64)
     assert set(farm.kinds().values()) == {"ok"}
 
 
@@ -209,7 +209,7 @@ def test_a_run_whose_workers_hang_in_a_transaction_starts_them_again_and_ends_we
     """On SQLite, whoever hangs there keeps everybody out, the run itself too."""
     farm.plant("stop-before-commit")
     run = farm.nightlabel.start(
-        "run", archive(200), FAULT="stop-before-commit", NIGHTLABEL_STALL_S="5", NIGHTLABEL_TIME_LIMIT_S="3"
+        "run", archive(64), FAULT="stop-before-commit", NIGHTLABEL_STALL_S="5", NIGHTLABEL_TIME_LIMIT_S="3"
     )
     farm.wait_until_none_is_left()
     (main,) = [one for one in psutil.Process(run.pid).children() if "worker" in one.cmdline()]
@@ -217,4 +217,4 @@ def test_a_run_whose_workers_hang_in_a_transaction_starts_them_again_and_ends_we
     errors = wait_for_end(run)
 
     assert "starting the workers again" in errors
-    farm.assert_whole(200)
+    farm.assert_whole(64)

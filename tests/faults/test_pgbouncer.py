@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.command import Nightlabel
     from tests.servers import PgBouncer, PostgresServer
 
-IMAGES = 120
+IMAGES = 64
 
 
 @pytest.fixture
