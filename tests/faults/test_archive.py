@@ -20,7 +20,10 @@ FAILED = "outcomes where status = 'failed'"
 #: Of the newest 1,000 images more than half must fail before a run stops.
 MANY = 1200
 #: Real photos behind the many, so that there is something left to do when the run stops.
-PHOTOS = 40
+PHOTOS = 48
+#: They take long, so that there is something left however late the failures are noticed; in small chunks, for whose end
+#: the stop waits.
+SLOWLY = {"DECODE_S": "0.5", "NIGHTLABEL_CHUNK_SIZE": "8"}
 
 
 def _unmount(archive: Path, *, to: Path, leave_mount_point: bool) -> None:
@@ -112,9 +115,9 @@ def test_a_run_of_which_most_images_vanish_stops_and_tries_them_again_when_they_
     """The folder of the archive is there, with photos in it: only the share that fails tells."""
     folder = archive(PHOTOS)
     many = _many_that_fail_fast(folder)
-    farm.enqueue(folder)
+    farm.enqueue(folder, **SLOWLY)
     many.rename(tmp_path / "elsewhere")
-    run = farm.nightlabel("run", folder)
+    run = farm.nightlabel("run", folder, **SLOWLY)
 
     _is_stopped_for(run.stderr, run.returncode, "vanished", many)
 
@@ -132,7 +135,7 @@ def test_a_run_that_may_not_read_most_images_stops_and_tries_them_again_when_it_
     folder = archive(PHOTOS)
     many = _many_that_fail_fast(folder)
     (many / "0000.jpg").chmod(0)
-    run = farm.nightlabel("run", folder, HEED_PERMISSIONS="1")
+    run = farm.nightlabel("run", folder, HEED_PERMISSIONS="1", **SLOWLY)
 
     _is_stopped_for(run.stderr, run.returncode, "unreadable", many)
 

@@ -89,6 +89,7 @@ def plant_in_labelling(module):
             OF_IMAGES[name]()
         if happens("kill-while-labelling"):
             kill_this_process()
+        time.sleep(float(os.environ.get("DECODE_S", "0")))
         if happens("stand-still"):
             while not (FAULTS / "go-on").exists():
                 time.sleep(0.05)
@@ -149,6 +150,12 @@ def plant_in_parenthood(module):
     """Let processes outlive their parent, as they do on systems other than Linux."""
     if os.environ.get("ORPHANS_LIVE"):
         module.die_with_parent = lambda _parent_pid: None
+
+
+def plant_in_billiard(module):
+    """The same for those that Celery's pool forks: it asks the kernel, too, to end them with their parent."""
+    if os.environ.get("ORPHANS_LIVE"):
+        module.set_pdeathsig = lambda _sign: None
 
 
 def plant_in_process(module):
@@ -219,6 +226,7 @@ def plant_in_celery(module):
 
 
 PLANTS = {
+    "billiard.util": plant_in_billiard,
     "broker.app": plant_in_app,
     "common.child_process": plant_in_parenthood,
     "common.settings": plant_in_settings,
