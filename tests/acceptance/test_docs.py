@@ -177,7 +177,7 @@ def night(database: Database) -> Database:
 
 #: What the queries in the README answer on that database, by the comment above each.
 ANSWERS = {
-    "every golden retriever, surest first": [("/photos/1.jpg", 0.9), ("/photos/0.jpg", 0.7)],
+    "every golden retriever, best score first": [("/photos/1.jpg", 0.9), ("/photos/0.jpg", 0.7)],
     "what is in the archive": [("golden retriever", 2), ("tabby", 1)],
     "a cat, even if only in second or third place": [("/photos/0.jpg",), ("/photos/2.jpg",)],
 }

@@ -14,9 +14,11 @@ from tests.command import wait_until
 from tests.unit.storage.nights import add, ask, label, label_all, number, photos, take
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from common.settings import Settings
-    from models.resolve import ReadyModel
-    from runner.manifest_writer import ManifestWriter
+    from models.ready import ReadyModel
+    from producer.manifest_writer import ManifestWriter
     from storage.database import Database
     from storage.records import Model, Run
 
@@ -29,6 +31,11 @@ def run_with_failures(database: Database, model: Model, *failing: str, root: str
     for chunk in take(database, run):
         assert label(database, chunk, failing=failing, kind=kind)
     return run
+
+
+def retries(settings: Settings, database: Database, kinds: Sequence[str]) -> list[tuple[Run, ManifestWriter]]:
+    """Open the runs that retry, and return each with what writes its manifest."""
+    return [(opened.run, opened.manifest) for _, opened in open_retry_runs(settings, database, kinds)]
 
 
 def write(writer: ManifestWriter) -> None:
@@ -51,7 +58,7 @@ def test_where_nothing_failed_there_is_nothing_to_retry(
     database: Database, settings: Settings, resnet18: ReadyModel
 ) -> None:
     run_with_failures(database, resnet18.model, kind="damaged")
-    assert open_retry_runs(settings, database, []) == []
+    assert retries(settings, database, []) == []
 
 
 def test_a_retry_has_the_model_the_engine_and_the_archive_of_the_run_that_failed_and_only_its_failures(
@@ -60,7 +67,7 @@ def test_a_retry_has_the_model_the_engine_and_the_archive_of_the_run_that_failed
     failing = ("/photos/00001.jpg", "/photos/00004.jpg")
     failed = run_with_failures(database, resnet18.model, *failing, kind="damaged")
 
-    ((run, writer),) = open_retry_runs(settings, database, [])
+    ((run, writer),) = retries(settings, database, [])
     write(writer)
 
     assert run.id != failed.id
@@ -76,7 +83,7 @@ def test_a_retry_has_the_model_the_engine_and_the_archive_of_the_run_that_failed
     assert stored.state == "finished"
     assert progress(database, run.id).ok == 2
     assert number(database, "select count(*) from results where status = 'failed'") == 0
-    assert open_retry_runs(settings, database, []) == []
+    assert retries(settings, database, []) == []
 
 
 def test_each_run_that_left_failures_is_retried_by_one_of_its_own(
@@ -85,7 +92,7 @@ def test_each_run_that_left_failures_is_retried_by_one_of_its_own(
     run_with_failures(database, resnet18.model, "/photos/00000.jpg", kind="damaged")
     run_with_failures(database, resnet18.model, "/scans/00005.jpg", root="/scans", kind="vanished")
 
-    opened = open_retry_runs(settings, database, [])
+    opened = retries(settings, database, [])
     for _, writer in opened:
         write(writer)
 
@@ -104,26 +111,27 @@ def test_only_the_kinds_that_are_named_are_retried(
     run_with_failures(database, resnet18.model, "/photos/00000.jpg", kind="damaged")
     run_with_failures(database, resnet18.model, "/scans/00005.jpg", root="/scans", kind="vanished")
 
-    assert [run.roots[0] for run, _ in open_retry_runs(settings, database, kinds)] == roots
+    assert [run.roots[0] for run, _ in retries(settings, database, kinds)] == roots
 
 
 def test_a_retry_that_was_interrupted_is_taken_up_again(
     database: Database, settings: Settings, resnet18: ReadyModel
 ) -> None:
     run_with_failures(database, resnet18.model, "/photos/00003.jpg", kind="damaged")
-    ((first, writer),) = open_retry_runs(settings, database, ["damaged", "vanished"])
+    ((first, writer),) = retries(settings, database, ["damaged", "vanished"])
     write(writer)
 
-    ((again, writer),) = open_retry_runs(settings, database, ["vanished", "damaged"])
-    write(writer)
+    ((failed_run, opened),) = open_retry_runs(settings, database, ["vanished", "damaged"])
+    write(opened.manifest)
 
-    assert again.id == first.id
+    again = opened.run
+    assert (failed_run, again.id, opened.is_new) == (1, first.id, False)
     assert waiting(database, again) == ["/photos/00003.jpg"]
 
 
 def test_a_kind_that_does_not_exist_is_refused_with_those_that_do(database: Database, settings: Settings) -> None:
     with pytest.raises(UsageError, match=r"'broken'\. There are: vanished, .*damaged"):
-        open_retry_runs(settings, database, ["damaged", "broken"])
+        retries(settings, database, ["damaged", "broken"])
     assert number(database, "select count(*) from runs") == 0
 
 
@@ -135,5 +143,5 @@ def test_a_run_whose_weights_are_others_now_is_not_retried_with_those(
     run_with_failures(database, other, "/photos/00000.jpg", kind="damaged")
 
     with pytest.raises(ModelError, match="0" * 64):
-        open_retry_runs(settings, database, [])
+        retries(settings, database, [])
     assert number(database, "select count(*) from runs") == 1

@@ -13,7 +13,7 @@ import pytest
 from common.errors import ArchiveError, DatabaseError
 from common.settings import load_settings
 from producer.enqueue import write_manifest
-from runner.manifest_writer import ManifestWriter
+from producer.manifest_writer import ManifestWriter
 from storage.database import Database
 from storage.runs import get_run, open_run, progress
 from storage.schema import ensure_schema
@@ -106,7 +106,7 @@ def test_one_that_is_stopped_while_it_waits_for_the_database_ends_and_the_next_o
     tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("storage.connecting.SQLITE_BUSY_TIMEOUT_S", 0.1)
-    monkeypatch.setattr("runner.manifest_writer._STOP_S", 240.0)
+    monkeypatch.setattr("producer.manifest_writer._STOP_S", 240.0)
     database = Database(f"sqlite:///{tmp_path / 'night.db'}")
     ensure_schema(database)
     put(root, *(f"{number:05}.jpg" for number in range(10)))
@@ -128,7 +128,7 @@ def test_one_that_is_stopped_while_it_waits_for_the_database_ends_and_the_next_o
 
 def test_one_that_never_ends_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a share that does not answer: the thread ends with the process."""
-    monkeypatch.setattr("runner.manifest_writer._STOP_S", 0.1)
+    monkeypatch.setattr("producer.manifest_writer._STOP_S", 0.1)
     answer, asked = threading.Event(), threading.Event()
 
     def hang(*_: object) -> None:
