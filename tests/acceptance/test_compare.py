@@ -23,7 +23,7 @@ from common.errors import ArchiveError, ModelError, NightlabelError, UsageError
 from models.engines.openvino import cpu_has_bf16
 from runner.compare import MOST_REQUESTS, _measure_apart, compare
 from runner.truth import Truth
-from tests.command import wait_until
+from tests.command import LONG_S, wait_until
 from worker.measure import Assignment
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def test_an_interrupted_command_shows_what_is_complete(nightlabel: Nightlabel, t
         if line.startswith("Measuring mobilenet_v2, fp32"):
             break
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=LONG_S)
 
     assert process.returncode == 130
     assert errors == "Interrupted: this is what was measured by then.\nThe comparison is in models.html.\n"

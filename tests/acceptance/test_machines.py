@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.command import LONG_S
 from tests.conftest import missing
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def ran(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=250,
+        timeout=LONG_S,
         check=False,
     )
 

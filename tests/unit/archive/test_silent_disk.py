@@ -166,6 +166,6 @@ def test_an_interpreter_ends_though_a_read_never_returns(folder: Path) -> None:
     )
     with dead_share(share):
         done = subprocess.run(
-            [sys.executable, "-c", program, str(share)], capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-c", program, str(share)], capture_output=True, text=True, timeout=240, check=False
         )
     assert (done.stdout, done.returncode) == ("named\n", 0), done.stderr
