@@ -10,15 +10,21 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+import psutil
+
 from common.settings import ENV_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from common.settings import Settings
 
 T = TypeVar("T")
+
+#: Seconds after which whatever is waited for counts as never coming: many times as long as it takes on a busy machine.
+#: Nothing is held against it but that it ends.
+LONG_S = 240.0
 
 #: Of what a command wrote, pytest shows so much where a test failed.
 _LAST_CHARACTERS = 8000
@@ -42,7 +48,7 @@ class Nightlabel:
     def __call__(self, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         process = self.start(*arguments, **environment)
-        output, errors = process.communicate(timeout=280)
+        output, errors = process.communicate(timeout=2 * LONG_S)
         return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
     def start(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:
@@ -70,7 +76,7 @@ class Nightlabel:
         finally:
             connection.close()
 
-    def wait_for(self, query: str, enough: int, timeout_s: float = 120) -> int:
+    def wait_for(self, query: str, enough: int, timeout_s: float = LONG_S) -> int:
         """Wait until a query's single number is at least `enough`; return it."""
 
         def reached() -> int | None:
@@ -99,7 +105,13 @@ def _heed_keys() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as under nohup
 
 
-def wait_until(reached: Callable[[], T | None], timeout_s: float = 60) -> T:
+def wait_until_gone(processes: Iterable[psutil.Process]) -> None:
+    """Wait until none of these processes is left."""
+    left = psutil.wait_procs(list(processes), timeout=LONG_S)[1]
+    assert not left, f"still there: {left}"
+
+
+def wait_until(reached: Callable[[], T | None], timeout_s: float = LONG_S) -> T:
     """Return what `reached` returns once it is not None."""
     deadline = time.monotonic() + timeout_s
     while (result := reached()) is None:

@@ -8,12 +8,13 @@ import tempfile
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
 from broker.private_redis import PrivateRedis
 from common.settings import Settings, load_settings
+from models.catalogue import catalogue_path
 from models.resolve import resolve
 from storage.database import Database
 from storage.schema import ensure_schema
@@ -29,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 _SHARED = ROOT.parent / "shared"
 
 
-def missing(what: str) -> None:
+def missing(what: str) -> NoReturn:
     """Skip on a laptop; fail in CI, where everything must be there."""
     if os.environ.get("CI") == "true":
         pytest.fail(what)
@@ -69,21 +70,34 @@ def archive(tmp_path: Path, photos: Path) -> Callable[[int], Path]:
     """Make a folder with links' worth of real photos: hard copies of the first `count`, under a real tree."""
 
     def make(count: int) -> Path:
-        folder = tmp_path / "archive"
-        sources = sorted(photos.glob("*.jpg"))
-        for number in range(count):
-            target = folder / f"{number // 50:03}" / f"{number:05}.jpg"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(sources[number % len(sources)], target)
-        return folder
+        copy_photos(photos, tmp_path / "archive", count)
+        return tmp_path / "archive"
 
     return make
 
 
+def copy_photos(photos: Path, folder: Path, count: int) -> None:
+    """Copy the first photos, over and over if there are not as many, under the names of a real tree."""
+    sources = sorted(photos.glob("*.jpg"))
+    for number in range(count):
+        target = folder / f"{number // 50:03}" / f"{number:05}.jpg"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(sources[number % len(sources)], target)
+
+
 @pytest.fixture(scope="session")
 def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where models are prepared: once for all tests, and anew in each session, by the code as it is now."""
-    return tmp_path_factory.mktemp("models")
+    """Where models are prepared: once for all tests, and anew in each test run, by the code as it is now.
+
+    The processes of one test run share it: whoever prepares a model keeps the others out meanwhile. A test that would
+    change what lies here makes a copy: see `own_cache`.
+    """
+    of_the_run = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # each process has a folder in it
+        of_the_run = of_the_run.parent
+    folder = of_the_run / "models"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -96,6 +110,17 @@ def settings(weights_dir: Path, cache_dir: Path) -> Settings:
 def resnet18(settings: Settings) -> ReadyModel:
     """ResNet-18, prepared."""
     return resolve(settings)
+
+
+@pytest.fixture
+def own_cache(resnet18: ReadyModel, cache_dir: Path, tmp_path: Path) -> Path:
+    """A cache of the test's own, with ResNet-18 prepared for fp32 and bf16, and in int8 not."""
+    folder = tmp_path / "cache"
+    (folder / "models").mkdir(parents=True)
+    shutil.copy(catalogue_path(cache_dir), folder)
+    assert resnet18.prepared
+    shutil.copytree(resnet18.prepared, folder / "models" / resnet18.prepared.name)
+    return folder
 
 
 @pytest.fixture(scope="session")

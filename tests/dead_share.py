@@ -7,7 +7,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import pytest
+from tests.conftest import missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,11 +26,11 @@ def dead_share(folder: Path) -> Iterator[None]:
     try:
         requests = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:
-        pytest.skip(f"no file system in user space here: {error}")
+        missing(f"no file system in user space here: {error}")
     options = f"fd={requests},rootmode=40000,user_id=0,group_id=0,allow_other".encode()
     if _LIBC.mount(b"dead", os.fsencode(folder), b"fuse", 0, options):
         os.close(requests)
-        pytest.skip(f"this user may not mount: {os.strerror(ctypes.get_errno())}")
+        missing(f"this user may not mount: {os.strerror(ctypes.get_errno())}")
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 #: Seconds; a process that is not done by then is stuck.
-_LONGEST_S = 120
+_LONGEST_S = 240
 #: A number that no process has: Linux ends below it. Source: linux/threads.h, PID_MAX_LIMIT
 NO_PROCESS = 4 * 1024 * 1024 + 1
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-START_S = 20
 #: A cluster's node listens 10,000 further, too.
 _HIGHEST_OF_A_CLUSTER = 65_535 - 10_000
 
@@ -54,7 +53,7 @@ def server(folder: Path, *options: object, program: str = "redis-server") -> Ite
             preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509 - one system call
         )
     try:
-        wait_until(lambda: _listens(port) or process.poll() is not None or None, START_S)
+        wait_until(lambda: _listens(port) or process.poll() is not None or None)
         assert process.poll() is None, (folder / "log").read_text()
         yield port
     finally:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 #: Postgres refuses to run as root; these users exist where it is installed, or nearly everywhere.
 _UNPRIVILEGED = ("postgres", "nobody")
-_START_TIMEOUT_S = 30
+_START_TIMEOUT_S = 240
 
 
 def postgres_bin() -> Path | None:

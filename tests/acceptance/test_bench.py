@@ -98,8 +98,8 @@ def test_workers_are_doubled_up_to_as_many_as_a_run_would_use(most: int, counts:
     assert runner.bench._worker_counts(most) == counts
 
 
-def test_the_command_prints_json_and_keeps_nothing(nightlabel: Nightlabel, few: Path) -> None:
-    done = nightlabel("bench", few, "--workers", 1, "--json")
+def test_the_command_prints_json_and_keeps_nothing(nightlabel: Nightlabel, few: Path, own_cache: Path) -> None:
+    done = nightlabel("bench", few, "--workers", 1, "--json", NIGHTLABEL_CACHE_DIR=str(own_cache))
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
     assert figures["images"] == 3

@@ -23,7 +23,7 @@ from common.errors import ArchiveError, ModelError, NightlabelError, UsageError
 from models.engines.openvino import cpu_has_bf16
 from runner.compare import MOST_REQUESTS, _measure_apart, compare
 from runner.truth import Truth
-from tests.command import wait_until
+from tests.command import LONG_S, wait_until
 from worker.measure import Assignment
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ def test_a_model_is_measured_with_its_own_weights_and_random_ones_have_no_accura
 
 def test_each_model_has_a_process_of_its_own(compared: Compared) -> None:
     candidates = compared.comparison.candidates
+    assert len(candidates) == 2
     assert len({os.getpid(), *(one.pid for one in candidates)}) == 1 + len(candidates)
     for one in candidates:
         assert 0 < one.latency_p50_ms <= one.latency_p99_ms
@@ -136,6 +137,7 @@ def test_a_model_that_cannot_be_measured_costs_no_other_one(compared: Compared) 
 
 
 def test_a_damaged_photo_is_no_fault_of_a_model(compared: Compared) -> None:
+    assert len(compared.comparison.candidates) == 2
     for one in compared.comparison.candidates:
         assert one.errors == 1
         assert one.labels.count(None) == 1
@@ -158,7 +160,7 @@ def test_an_interrupted_command_shows_what_is_complete(nightlabel: Nightlabel, t
         if line.startswith("Measuring mobilenet_v2, fp32"):
             break
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=LONG_S)
 
     assert process.returncode == 130
     assert errors == "Interrupted: this is what was measured by then.\nThe comparison is in models.html.\n"

@@ -146,27 +146,54 @@ def test_every_test_that_the_documentation_names_exists() -> None:
     assert named <= {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
 
 
+#: Of the first three images of the database in these tests.
+LABELS = (
+    (("golden retriever", 0.7), ("tabby", 0.25), ("tiger cat", 0.05)),
+    (("golden retriever", 0.9), ("tabby", 0.06), ("tiger cat", 0.01)),
+    (("tabby", 0.6), ("Egyptian cat", 0.15), ("lynx", 0.1)),
+)
+
+
 @pytest.fixture
 def night(database: Database) -> Database:
-    """A database with labels, on SQLite and on Postgres."""
+    """A database with the labels of three images, and one that failed, on SQLite and on Postgres."""
     run, _ = open_run(database, MODEL, engine="openvino", roots=["/photos"], filters={})
     refs = [ImageRef(f"/photos/{number}.jpg", 1, 1) for number in range(4)]
     add_images(database, run, refs, chunk_size=64, relabel=False)
     (chunk,) = mark_published(database, run.id, 1)
-    labels = (("golden retriever", 0.7), ("tabby", 0.25), ("tiger cat", 0.05))
     claimed = claim(database, database_identity(database), chunk.id, chunk.attempt, "host-1/1")
     assert claimed
-    outcomes = [Outcome(image_id=image.image_id, labels=labels, read_ms=1.0) for image in claimed.images]
+    *labelled, failed = claimed.images
+    outcomes = [
+        Outcome(image_id=image.image_id, labels=labels, read_ms=1.0)
+        for image, labels in zip(labelled, LABELS, strict=True)
+    ]
+    outcomes.append(Outcome(image_id=failed.image_id, error_kind="truncated", error="it is truncated"))
     now: datetime = claimed.started_at
     sample = WorkerSample(name="host-1/1", host="host", pid=1, started_at=now, rss_bytes=1, peak_rss_bytes=1)
     store_with_sample(database, claimed, outcomes, sample)
     return database
 
 
-@pytest.mark.parametrize("query", re.findall(r"^select .*?;", README, re.MULTILINE | re.DOTALL))
-def test_the_queries_in_the_readme_answer(night: Database, query: str) -> None:
+#: What the queries in the README answer on that database, by the comment above each.
+ANSWERS = {
+    "every golden retriever, best score first": [("/photos/1.jpg", 0.9), ("/photos/0.jpg", 0.7)],
+    "what is in the archive": [("golden retriever", 2), ("tabby", 1)],
+    "a cat, even if only in second or third place": [("/photos/0.jpg",), ("/photos/2.jpg",)],
+}
+QUERIES = dict(re.findall(r"^-- (.+?)\n(select .*?;)", README, re.MULTILINE | re.DOTALL))
+
+
+def test_every_query_in_the_readme_is_asked_here() -> None:
+    assert list(QUERIES.values()) == re.findall(r"^select .*?;", README, re.MULTILINE | re.DOTALL)
+    assert set(QUERIES) == set(ANSWERS)
+
+
+@pytest.mark.parametrize("question", ANSWERS)
+def test_the_queries_in_the_readme_answer_what_they_are_said_to(night: Database, question: str) -> None:
     with night.read() as connection:
-        assert connection.exec_driver_sql(query).all()
+        found = [tuple(row) for row in connection.exec_driver_sql(QUERIES[question])]
+    assert (found if "order by" in QUERIES[question] else sorted(found)) == ANSWERS[question]
 
 
 def test_the_columns_in_the_readme_are_there(night: Database) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import missing
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -130,7 +132,7 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(
     disk = tmp_path / "disk"
     disk.mkdir()
     if os.geteuid() != 0 or _mount("-t", "tmpfs", "-o", "size=1m", "none", disk):
-        pytest.skip("only root can mount a small disk")
+        missing("only root can mount a small disk")
     try:
         (disk / "filler").write_bytes(bytes(400_000))
         folder = archive(300)

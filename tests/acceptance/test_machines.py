@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.command import LONG_S
+from tests.conftest import missing
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -50,7 +53,7 @@ def ran(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=250,
+        timeout=LONG_S,
         check=False,
     )
 
@@ -82,11 +85,11 @@ def test_a_user_without_home_and_name_labels_with_a_cache_named_and_needs_none_t
 
 @pytest.mark.parametrize("setting", ["database", "cache", "temporary folder"])
 def test_a_folder_that_cannot_be_written_is_named_with_its_setting(
-    settings: Settings, photos_of_nobody: Path, cache_dir: Path, setting: str
+    settings: Settings, photos_of_nobody: Path, own_cache: Path, setting: str
 ) -> None:
     closed, folder = str(photos_of_nobody / "photos"), str(photos_of_nobody / "open")
     where = {"database": folder, "cache": folder, "temporary folder": folder} | {setting: closed}
-    copied = shutil.copytree(cache_dir, f"{where['cache']}/cache") if setting != "cache" else f"{closed}/cache"
+    copied = shutil.copytree(own_cache, f"{where['cache']}/cache") if setting != "cache" else f"{closed}/cache"
     if setting != "cache":
         subprocess.run(["chmod", "-R", "a+rwX", copied], check=True)
     done = ran(
@@ -121,7 +124,7 @@ def _read_only(cache_dir: Path) -> tuple[str, ...]:
 
 def _require_namespaces() -> None:
     if subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("this machine allows no namespaces of its own")
+        missing("this machine allows no namespaces of its own")
 
 
 def test_as_process_1_of_a_container_a_run_labels_all_and_leaves_no_process(
@@ -142,14 +145,14 @@ def test_as_process_1_of_a_container_a_run_labels_all_and_leaves_no_process(
 
 
 def test_on_a_read_only_root_a_run_works_with_its_folders_named(
-    settings: Settings, photos_of_nobody: Path, cache_dir: Path
+    settings: Settings, photos_of_nobody: Path, own_cache: Path
 ) -> None:
     _require_namespaces()
     done = ran(
         settings,
         photos_of_nobody / "open",
         *("run", "../photos", "--precision", "fp32", "--db", "/mnt/night.db"),
-        before=_read_only(cache_dir),
+        before=_read_only(own_cache),
         NIGHTLABEL_CACHE_DIR="/mnt/cache",
         TMPDIR="/mnt",
     )
@@ -159,14 +162,14 @@ def test_on_a_read_only_root_a_run_works_with_its_folders_named(
 
 
 def test_with_nowhere_to_put_a_temporary_file_the_variable_is_named(
-    settings: Settings, photos_of_nobody: Path, cache_dir: Path
+    settings: Settings, photos_of_nobody: Path, own_cache: Path
 ) -> None:
     _require_namespaces()
     done = ran(
         settings,
         photos_of_nobody / "open",
         *("run", "../photos", "--precision", "fp32", "--db", "/mnt/night.db"),
-        before=_read_only(cache_dir),
+        before=_read_only(own_cache),
         NIGHTLABEL_CACHE_DIR="/mnt/cache",
     )
 

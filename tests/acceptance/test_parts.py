@@ -17,7 +17,7 @@ from urllib.parse import unquote
 import psycopg
 import pytest
 
-from tests.command import wait_until
+from tests.command import LONG_S, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ def worker(farm: Nightlabel) -> Iterator[subprocess.Popen[str]]:
     process = farm.start("worker", "--concurrency", 2)
     yield process
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=LONG_S)
 
 
 def _count(url: str, query: str) -> int:
@@ -92,7 +92,7 @@ def test_a_worker_that_starts_later_finds_what_was_enqueued(
 
     assert f"nightlabel-{process.pid}@" in living
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=LONG_S)
     assert process.returncode == 0
 
 
@@ -137,7 +137,7 @@ def test_celery_finds_the_worker_and_inspects_it(
         )
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(LONG_S)
 
     assert done.returncode == 0, done.stderr
     assert _count(postgres_url, "select count(*) from results") == 20
@@ -286,6 +286,6 @@ def test_flower_shows_the_workers(farm: Nightlabel, worker: subprocess.Popen[str
         (name,) = wait_until(listed)
     finally:
         flower.terminate()
-        flower.wait(30)
+        flower.wait(LONG_S)
 
     assert name.startswith(f"nightlabel-{worker.pid}@")

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from tests.command import LONG_S, wait_until_gone
+
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
@@ -141,19 +143,19 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(
     processes = psutil.Process(first.pid).children(recursive=True)
 
     first.send_signal(signal.SIGINT)
-    _, errors = first.communicate(timeout=60)
+    _, errors = first.communicate(timeout=LONG_S)
 
     assert first.returncode == 130
-    assert "The same command goes on from there" in errors
+    assert "The same command resumes from there" in errors
     assert "Traceback" not in errors
-    assert not psutil.wait_procs(processes, timeout=5)[1]
+    wait_until_gone(processes)
     labelled = nightlabel.sql("select count(*) from outcomes")[0][0]
     assert 0 < labelled < 300
 
     again = nightlabel("run", folder)
 
     assert again.returncode == 0, again.stderr
-    assert "Going on with" in again.stderr
+    assert again.stderr.startswith("Resuming ")
     _one_outcome_each(nightlabel, 300)
     assert nightlabel.sql("select count(*) from runs") == [(1,)]
 
@@ -166,10 +168,9 @@ def test_a_killed_worker_costs_no_image(nightlabel: Nightlabel, archive: Callabl
     labelling = main.children()
 
     main.kill()
-    _, gone = psutil.wait_procs(labelling, timeout=10)
-    output, errors = process.communicate(timeout=240)
+    wait_until_gone(labelling)  # the kernel killed them with their parent
+    output, errors = process.communicate(timeout=LONG_S)
 
-    assert not gone  # the kernel killed them with their parent
     assert process.returncode == 0, errors
     assert "starting it again" in errors
     _one_outcome_each(nightlabel, 200)
@@ -183,7 +184,7 @@ def test_a_killed_child_costs_no_image(nightlabel: Nightlabel, archive: Callable
     nightlabel.wait_for("select count(*) from outcomes", 60)
 
     _children(process, of_worker=True)[0].kill()
-    _, errors = process.communicate(timeout=240)
+    _, errors = process.communicate(timeout=LONG_S)
 
     assert process.returncode == 0, errors
     _one_outcome_each(nightlabel, 200)
@@ -198,7 +199,7 @@ def test_a_run_that_is_killed_leaves_no_process_behind(nightlabel: Nightlabel, a
     process.kill()
 
     assert len(processes) >= 4  # redis, the worker, two labelling
-    assert not psutil.wait_procs(processes, timeout=10)[1]
+    wait_until_gone(processes)
 
 
 def test_a_redis_that_is_killed_is_started_again(nightlabel: Nightlabel, archive: Callable[[int], Path]) -> None:
@@ -207,7 +208,7 @@ def test_a_redis_that_is_killed_is_started_again(nightlabel: Nightlabel, archive
     (server,) = [child for child in psutil.Process(process.pid).children() if "redis-server" in child.name()]
 
     server.kill()
-    _, errors = process.communicate(timeout=240)
+    _, errors = process.communicate(timeout=LONG_S)
 
     assert process.returncode == 0, errors
     assert "The private Redis ended; starting it again" in errors
@@ -220,7 +221,7 @@ def test_a_file_that_vanishes_in_mid_run_fails_alone(nightlabel: Nightlabel, arc
     nightlabel.wait_for("select count(*) from manifest", 200)
 
     (folder / "003" / "00199.jpg").unlink()
-    output, errors = process.communicate(timeout=240)
+    output, errors = process.communicate(timeout=LONG_S)
 
     assert process.returncode == 0, errors
     assert nightlabel.sql("select path, error_kind from results where status = 'failed'") == [
@@ -299,7 +300,7 @@ def test_a_second_command_does_not_follow_the_same_run(nightlabel: Nightlabel, a
     nightlabel.wait_for("select count(*) from runs where follower is not null", 1)
 
     second = nightlabel("run", folder)
-    _, errors = first.communicate(timeout=120)
+    _, errors = first.communicate(timeout=LONG_S)
 
     assert second.returncode == 8
     assert f":{first.pid} already" in second.stderr
@@ -322,8 +323,11 @@ def test_a_run_whose_command_was_killed_is_taken_over_at_once(
     _one_outcome_each(nightlabel, 200)
 
 
-def test_int8_is_calibrated_on_the_archive_and_says_how_well_it_agrees(nightlabel: Nightlabel, photos: Path) -> None:
-    done = nightlabel("run", photos, "--precision", "int8", NIGHTLABEL_INT8_MIN_AGREEMENT="0.9")
+def test_int8_is_calibrated_on_the_archive_and_says_how_well_it_agrees(
+    nightlabel: Nightlabel, photos: Path, own_cache: Path
+) -> None:
+    settings = {"NIGHTLABEL_INT8_MIN_AGREEMENT": "0.9", "NIGHTLABEL_CACHE_DIR": str(own_cache)}
+    done = nightlabel("run", photos, "--precision", "int8", **settings)
 
     assert done.returncode == 0, done.stderr
     assert re.search(r"int8, calibrated on 62 images, gives \d\d\.\d% of 63 others the same best label", done.stderr)
@@ -339,7 +343,7 @@ def test_nice_and_the_memory_limit_reach_the_processes_that_label(
 
     (first, *_) = _children(process, of_worker=True)
     limits = first.nice(), first.rlimit(psutil.RLIMIT_DATA)[1]
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=LONG_S)
 
     assert limits == (min(19, os.nice(0) + 7), 900_000_000)  # beside the niceness of the tests themselves
     assert process.returncode == 0, errors

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.command import Nightlabel, wait_until
+from tests.command import LONG_S, Nightlabel, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,7 @@ def ran(night: Nightlabel, *arguments: str | bytes, **environment: str) -> subpr
         env=night.environment | environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=200,
+        timeout=LONG_S,
         check=False,
     )
 
@@ -114,7 +114,7 @@ def in_shell(night: Nightlabel, command: str) -> subprocess.CompletedProcess[str
         env=night.environment,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=LONG_S,
         check=False,
     )
 
@@ -199,7 +199,7 @@ def test_a_terminal_that_is_closed_ends_a_run_in_good_order(night: Nightlabel, p
     run = night.start("run", folder, "--db", "hangup.db", TMPDIR=str(temporary))
     wait_until(lambda: list(temporary.glob("nightlabel-*/worker.log")) or None)
     run.send_signal(signal.SIGHUP)
-    _, errors = run.communicate(timeout=100)
+    _, errors = run.communicate(timeout=LONG_S)
 
     assert run.returncode == 130, errors
     assert "Interrupted: " in errors

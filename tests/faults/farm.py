@@ -19,7 +19,7 @@ from broker.queue import depth, held_tasks, queued_ids, unacknowledged, unacknow
 from common.errors import DatabaseError
 from common.settings import load_settings
 from storage.database import Database
-from tests.command import wait_until
+from tests.command import LONG_S, wait_until, wait_until_gone
 from tests.unit.broker.queues import key_of
 
 if TYPE_CHECKING:
@@ -68,6 +68,15 @@ class Farm:
         for number in range(times):
             (self.faults / f"{fault}-{number}").touch()
 
+    def wait_until_none_is_left(self) -> None:
+        """Wait until every planted fault has happened."""
+        self._wait_until(lambda: not self.faults_left() or None, LONG_S)
+
+    def start_held_worker(self, concurrency: int = 1, /, **environment: str) -> Worker:
+        """Start a worker of which one process stands still over its first chunk: no run ends before `go_on`."""
+        self.plant("stand-still")
+        return self.start_worker(concurrency, FAULT="stand-still", **environment)
+
     def go_on(self) -> None:
         """Let the workers go on that the fault `stand-still` has stopped."""
         (self.faults / "go-on").touch()
@@ -100,7 +109,7 @@ class Farm:
         rows = self.ask(f"select count(*) from {what}")
         return int(rows[0][0]) if rows else 0
 
-    def wait_for(self, count: int, what: str = "outcomes", timeout_s: float = 120) -> None:
+    def wait_for(self, count: int, what: str = "outcomes", timeout_s: float = LONG_S) -> None:
         self._wait_until(lambda: self.count(what) >= count or None, timeout_s)
 
     def _wait_until(self, reached: Callable[[], object], timeout_s: float) -> None:
@@ -161,7 +170,7 @@ class Farm:
         assert self.count("chunks where done_at is null") == 0
         app = self.app()
         # The last acknowledgement follows the commit, and the producer may have ended in between.
-        self._wait_until(lambda: (depth(app), unacknowledged(app)) == (0, 0) or None, 30)
+        self._wait_until(lambda: (depth(app), unacknowledged(app)) == (0, 0) or None, LONG_S)
         report = json.loads(self.nightlabel("report", "--json").stdout)
         failed = self.count("outcomes where status = 'failed'")
         assert (report["images"]["total"], report["images"]["failed"]) == (images, failed)
@@ -187,19 +196,22 @@ class Worker:
         children = self.children()
         self.process.kill()
         self.process.wait()
-        psutil.wait_procs(children, timeout=10)
+        wait_until_gone(children)
 
-    def stop(self, timeout_s: float = 60) -> str:
-        """SIGTERM; return what the worker wrote to its log."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        _, errors = self.process.communicate(timeout=timeout_s)
+    def stop(self, sign: signal.Signals = signal.SIGTERM) -> str:
+        """Send a signal, and wait until the worker and its children are gone; return what it wrote to its log."""
+        if self.process.poll() is not None:
+            return self.process.communicate()[1]
+        children = self.children()
+        self.process.send_signal(sign)
+        _, errors = self.process.communicate(timeout=LONG_S)
+        wait_until_gone(children)
         return errors
 
 
-def wait_for_end(process: subprocess.Popen[str], timeout_s: float = 60, *, status: int = 0) -> str:
+def wait_for_end(process: subprocess.Popen[str], *, status: int = 0) -> str:
     """Wait until a process ends, with this exit status; return what it wrote to its log."""
-    _, errors = process.communicate(timeout=timeout_s)
+    _, errors = process.communicate(timeout=LONG_S)
     assert process.returncode == status, errors
     return errors
 

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
     from tests.faults.farm import Farm
 
-IMAGES = 120
+IMAGES = 64
 FAILED = "outcomes where status = 'failed'"
 #: Of the newest 1,000 images more than half must fail before a run stops.
 MANY = 1200
 #: Real photos behind the many, so that there is something left to do when the run stops.
-PHOTOS = 120
+PHOTOS = 48
+#: They take long, so that there is something left however late the failures are noticed; in small chunks, for whose end
+#: the stop waits.
+SLOWLY = {"DECODE_S": "0.5", "NIGHTLABEL_CHUNK_SIZE": "8"}
 
 
 def _unmount(archive: Path, *, to: Path, leave_mount_point: bool) -> None:
@@ -35,9 +38,11 @@ def test_an_archive_that_is_gone_in_mid_run_ends_the_run_and_fails_no_image(
     farm: Farm, archive: Callable[[int], Path], tmp_path: Path, leave_mount_point: bool
 ) -> None:
     folder, elsewhere = archive(IMAGES), tmp_path / "elsewhere"
-    run = farm.nightlabel.start("run", folder)
+    farm.plant("stand-still")
+    run = farm.nightlabel.start("run", folder, FAULT="stand-still")
     farm.wait_for(8)
     _unmount(folder, to=elsewhere, leave_mount_point=leave_mount_point)
+    farm.go_on()
     errors = wait_for_end(run, status=6)
 
     assert f"The archive is gone: {folder}" in errors
@@ -80,10 +85,11 @@ def test_an_archive_that_is_gone_where_the_workers_are_is_waited_for(
 ) -> None:
     """A host without the share fails no image either; mounted again, it goes on by itself."""
     folder, elsewhere = archive(IMAGES), tmp_path / "elsewhere"
-    worker = farm.start_worker(1)
+    worker = farm.start_held_worker(2)
     follower = farm.follow(folder)
     farm.wait_for(8)
     _unmount(folder, to=elsewhere, leave_mount_point=False)
+    farm.go_on()
     wait_to_say(worker.process, "is gone: No such file or directory. Is its disk mounted here?")
     assert farm.errors() == []
     elsewhere.rename(folder)
@@ -109,9 +115,9 @@ def test_a_run_of_which_most_images_vanish_stops_and_tries_them_again_when_they_
     """The folder of the archive is there, with photos in it: only the share that fails tells."""
     folder = archive(PHOTOS)
     many = _many_that_fail_fast(folder)
-    farm.enqueue(folder)
+    farm.enqueue(folder, **SLOWLY)
     many.rename(tmp_path / "elsewhere")
-    run = farm.nightlabel("run", folder)
+    run = farm.nightlabel("run", folder, **SLOWLY)
 
     _is_stopped_for(run.stderr, run.returncode, "vanished", many)
 
@@ -129,7 +135,7 @@ def test_a_run_that_may_not_read_most_images_stops_and_tries_them_again_when_it_
     folder = archive(PHOTOS)
     many = _many_that_fail_fast(folder)
     (many / "0000.jpg").chmod(0)
-    run = farm.nightlabel("run", folder, HEED_PERMISSIONS="1")
+    run = farm.nightlabel("run", folder, HEED_PERMISSIONS="1", **SLOWLY)
 
     _is_stopped_for(run.stderr, run.returncode, "unreadable", many)
 

@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 from storage.records import shown
+from tests.conftest import missing
 from tests.faults.farm import wait_for_end
 from tests.unit.broker.queues import raw
 from tests.unit.pictures.pictures import BEST, encoded, png, png_of
@@ -143,7 +144,7 @@ def test_every_bad_file_gets_its_stated_outcome(farm: Farm, redis: PrivateRedis,
         client.delete(farm.key())  # so that the forged path is published too
     worker = farm.start_worker(HEED_PERMISSIONS="1")
     follower = farm.follow(folder)
-    wait_for_end(follower, 100)
+    wait_for_end(follower)
 
     of_the_goose = {Path(shown(name)).name for name in [*same, "link-in.jpg"]}
     expected = dict.fromkeys(of_the_goose, "ok") | {name: kind for name, (_, kind) in others.items()}
@@ -163,7 +164,7 @@ def _failing_disk(path: Path) -> Iterator[None]:
     """Let reading a file end with EIO, as a disk does: so does the memory of a process, at an address without any."""
     mounting = ["mount", "--bind", f"/proc/{os.getpid()}/mem", str(path)]
     if os.geteuid() != 0 or subprocess.run(mounting, check=False, stderr=subprocess.DEVNULL).returncode:
-        pytest.skip("only root can mount a file that cannot be read")
+        missing("only root can mount a file that cannot be read")
     try:
         yield
     finally:

@@ -24,7 +24,7 @@ def test_an_engine_that_raises_once_costs_one_start(farm: Farm, archive: Callabl
     worker = farm.start_worker(FAULT="engine-raises")
     (first,) = wait_until(lambda: worker.children() or None)
 
-    wait_for_end(farm.follow(archive(IMAGES)), 200)
+    wait_for_end(farm.follow(archive(IMAGES)))
 
     farm.assert_whole(IMAGES)
     assert set(farm.kinds().values()) == {"ok"}
@@ -41,7 +41,7 @@ def test_an_engine_that_raises_at_the_third_batch_of_every_process_labels_all_in
 ) -> None:
     worker = farm.start_worker(ENGINE_RAISES="third")
 
-    wait_for_end(farm.follow(archive(IMAGES)), 280)
+    wait_for_end(farm.follow(archive(IMAGES)))
 
     farm.assert_whole(IMAGES)
     assert set(farm.kinds().values()) == {"ok"}
@@ -54,7 +54,7 @@ def test_an_engine_that_always_raises_ends_the_run_and_blames_no_image(
     worker = farm.start_worker(ENGINE_RAISES="always")
     farm.enqueue(archive(IMAGES))
 
-    errors = wait_for_end(worker.process, 200, status=7)
+    errors = wait_for_end(worker.process, status=7)
 
     assert farm.count() == 0
     assert "could not label a single image" in errors
@@ -80,7 +80,7 @@ def test_an_answer_that_is_no_probability_is_an_error_and_no_label(farm: Farm, a
     worker = farm.start_worker(ENGINE_RAISES="nan")
     farm.enqueue(archive(IMAGES))
 
-    errors = wait_for_end(worker.process, 200, status=7)
+    errors = wait_for_end(worker.process, status=7)
 
     assert farm.count() == 0
     assert "no probabilities" in errors
@@ -94,7 +94,7 @@ def test_an_image_on_which_the_engine_alone_raises_again_is_to_blame_and_the_oth
     Image.new("RGB", (300, 300)).save(folder / "000" / position)
     farm.start_worker(ENGINE_RAISES="image")
 
-    wait_for_end(farm.follow(folder), 200)
+    wait_for_end(farm.follow(folder))
 
     farm.assert_whole(IMAGES)
     kinds = farm.kinds()
@@ -112,6 +112,6 @@ def test_an_archive_of_one_image_on_which_the_engine_raises_fails_with_the_error
     Image.new("RGB", (300, 300)).save(folder / "000" / "00000.jpg")
     farm.start_worker(ENGINE_RAISES="image")
 
-    wait_for_end(farm.follow(folder), 200)
+    wait_for_end(farm.follow(folder))
 
     assert farm.kinds() == {"00000.jpg": "engine"}

@@ -15,7 +15,6 @@ from storage.manifest import add_images, mark_published
 from storage.outcomes import Stored, store
 from storage.records import ImageRef
 from storage.runs import open_run, unfinished_runs
-from tests.command import wait_until
 from tests.faults.farm import wait_for_end, wait_to_say
 from tests.unit.storage.nights import MODEL, success
 
@@ -40,10 +39,9 @@ def test_a_worker_whose_main_process_is_slow_to_answer_keeps_its_chunks(
     farm: Farm, archive: Callable[[int], Path]
 ) -> None:
     """Its child labels on. Published again, each chunk would be labelled twice, and the run given up in the end."""
-    farm.plant("stand-still")
-    worker = farm.start_worker(1, FAULT="stand-still")
+    worker = farm.start_held_worker(1)
     farm.enqueue(archive(IMAGES))
-    wait_until(lambda: not farm.faults_left() or None)
+    farm.wait_until_none_is_left()
     worker_main = worker.process
     worker_main.send_signal(signal.SIGSTOP)
 
@@ -58,10 +56,9 @@ def test_a_worker_whose_main_process_is_slow_to_answer_keeps_its_chunks(
 
 
 def test_a_worker_that_was_killed_keeps_nothing(farm: Farm, archive: Callable[[int], Path]) -> None:
-    farm.plant("stand-still")
-    worker = farm.start_worker(1, FAULT="stand-still")
+    worker = farm.start_held_worker(1)
     farm.enqueue(archive(IMAGES))
-    wait_until(lambda: not farm.faults_left() or None)
+    farm.wait_until_none_is_left()
     worker.kill()
 
     assert publisher_of(farm).reconcile() >= 1
@@ -103,13 +100,13 @@ def test_a_cancelled_run_ends_is_labelled_no_further_and_leaves_its_images_to_th
         0,
         f"Run 1 is cancelled: 0 of {farm.count('manifest')} images have their outcome, and keep it.\n",
     )
-    assert "Run 1 was cancelled" in wait_for_end(follower, 60, status=9)
+    assert "Run 1 was cancelled" in wait_for_end(follower, status=9)
     assert "cancelled" in farm.nightlabel("status").stdout
     watch = farm.nightlabel("status", "--watch")
     assert watch.returncode == 0  # nothing is unfinished
     worker = farm.start_worker()
     again = farm.follow(archive(IMAGES))
-    wait_for_end(again, 120)
+    wait_for_end(again)
     assert worker.process.poll() is None
     assert farm.ask("select distinct run_id from results") == [(2,)]
     assert farm.count() == IMAGES

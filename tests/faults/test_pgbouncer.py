@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.command import Nightlabel
     from tests.servers import PgBouncer, PostgresServer
 
-IMAGES = 120
+IMAGES = 64
 
 
 @pytest.fixture
@@ -89,10 +89,11 @@ def test_a_run_through_pgbouncer_that_is_started_again_in_its_midst_labels_every
     url: str, pgbouncer: PgBouncer, nightlabel: Nightlabel, redis: PrivateRedis, archive: Callable[[int], Path]
 ) -> None:
     farm = Farm(nightlabel, url, redis.url)
-    worker = farm.start_worker(2)
+    worker = farm.start_held_worker(2)
     follower = farm.follow(archive(IMAGES))
     farm.wait_for(16)
     pgbouncer.stop()
+    farm.go_on()
     wait_to_say(follower, "does not answer")
     pgbouncer.start()
     wait_for_end(follower)

@@ -35,7 +35,7 @@ def test_a_poison_image_fails_with_the_signal_and_the_others_are_labelled(
     poisoned, other = farm.start_worker(**limit), farm.start_worker(**limit)
 
     follower = farm.follow(folder)
-    wait_for_end(follower, 200)
+    wait_for_end(follower)
 
     farm.assert_whole(IMAGES)
     kinds = farm.kinds()
@@ -51,7 +51,7 @@ def test_an_image_that_hangs_holding_the_gil_ends_at_the_hard_limit(farm: Farm, 
     worker = farm.start_worker(2, NIGHTLABEL_TIME_LIMIT_S="6")
 
     follower = farm.follow(folder, NIGHTLABEL_TIME_LIMIT_S="6")
-    wait_for_end(follower, 200)
+    wait_for_end(follower)
 
     farm.assert_whole(IMAGES)
     kinds = farm.kinds()

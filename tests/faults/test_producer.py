@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.command import wait_until
+from tests.command import LONG_S, wait_until
 from tests.faults.farm import kill_redis, wait_to_say
 from tests.unit.broker.queues import bodies, raw
 
@@ -67,7 +67,7 @@ def test_a_producer_that_is_stopped_when_redis_died_doubles_nothing_when_it_runs
     kill_redis(redis)
     wait_to_say(producer, "Trying again")
     producer.send_signal(signal.SIGTERM)
-    producer.communicate(timeout=60)
+    producer.communicate(timeout=LONG_S)
     redis.start()
 
     assert_the_same_command_doubles_nothing(farm, redis, archive(IMAGES))

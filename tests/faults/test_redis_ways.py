@@ -52,7 +52,7 @@ def _over_sentinels(folder: Path) -> Iterator[str]:
             program="redis-sentinel",
         ) as sentinel,
     ):
-        yield f"sentinel://:a;b@127.0.0.1:{free_port()},127.0.0.1:{sentinel}/3?master_name=night"
+        yield f"sentinel://:a;b@127.0.0.1:{sentinel},127.0.0.1:{free_port()}/3?master_name=night"
 
 
 @pytest.mark.parametrize("way", [_over_tls, _over_a_socket, _over_sentinels])

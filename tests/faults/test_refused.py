@@ -130,17 +130,21 @@ def test_forged_messages_are_refused_and_the_next_ones_labelled(
     assert set(farm.kinds().values()) == {"ok"}
 
 
-@pytest.mark.parametrize(
-    "rubbish",
-    [b"rubbish", b"\xff\xfe", b"[]", b"[" * 100_000, b'{"__type__": "uuid", "__value__": {}}', b"1" * 5000],
-    ids=["no JSON", "no UTF-8", "no object", "a thousand brackets", "a type of kombu's", "a long number"],
-)
+#: No message at all: no JSON, no UTF-8, no object, a thousand brackets, a type of kombu's own, a number too long.
+RUBBISH = (b"rubbish", b"\xff\xfe", b"[]", b"[" * 100_000, b'{"__type__": "uuid", "__value__": {}}', b"1" * 5000)
+
+
 def test_what_is_no_message_is_refused_and_the_next_ones_are_labelled(
-    farm: Farm, redis: PrivateRedis, archive: Callable[[int], Path], rubbish: bytes
+    farm: Farm, redis: PrivateRedis, archive: Callable[[int], Path]
 ) -> None:
+    """Each kind is followed by a chunk of its own."""
     farm.enqueue(archive(IMAGES))
     with raw(redis) as client:
-        client.rpush(farm.key(), rubbish)
+        chunks = client.lrange(farm.key(), 0, -1)
+        assert len(chunks) == CHUNKS > len(RUBBISH)
+        client.delete(farm.key())
+        for number, chunk in enumerate(reversed(chunks)):
+            client.lpush(farm.key(), *RUBBISH[number : number + 1], chunk)
 
     worker = farm.start_worker()
     wait_to_label(farm, worker, IMAGES)

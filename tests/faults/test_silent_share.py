@@ -37,14 +37,14 @@ def test_files_that_never_answer_are_a_timeout_and_the_others_are_labelled(
     hung = _hang(folder)
     worker = farm.start_worker(2, **SILENT)
     follower = farm.follow(folder)
-    wait_for_end(follower, 200)
+    wait_for_end(follower)
 
     farm.assert_whole(90)
     kinds = farm.kinds()
     assert {name for name, kind in kinds.items() if kind == "timeout"} == {path.name for path in hung}
     assert list(kinds.values()).count("ok") == 90 - HUNG
     assert set(farm.errors()) == {"not read: its disk gave no answer for 3 s"}
-    assert "never-answers" not in worker.stop(30)  # it ends, with its threads left behind
+    assert "never-answers" not in worker.stop()  # it ends, with its threads left behind
 
 
 def test_files_that_answer_again_are_labelled_by_the_next_run(farm: Farm, archive: Callable[[int], Path]) -> None:
@@ -68,7 +68,7 @@ def test_ctrl_c_ends_a_run_whose_files_never_answer(farm: Farm, archive: Callabl
     farm.wait_for(4)
     run.send_signal(signal.SIGINT)
 
-    errors = wait_for_end(run, 60, status=130)
+    errors = wait_for_end(run, status=130)
 
     assert "Interrupted: " in errors
     assert "Traceback" not in errors
@@ -84,7 +84,7 @@ def test_a_share_that_falls_silent_is_named_and_fails_no_image(farm: Farm, archi
         said = next(line for line in worker.process.stderr if " is gone: it gives no answer" in line)
         assert str(folder) in said
         assert farm.errors() == []
-    wait_for_end(follower, 200)
+    wait_for_end(follower)
 
     farm.assert_whole(120)
     assert set(farm.kinds().values()) == {"ok"}

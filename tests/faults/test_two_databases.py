@@ -14,7 +14,8 @@ from broker.app import queue_name
 from storage.database import Database
 from storage.identity import database_identity
 from storage.schema import ensure_schema
-from tests.command import wait_until
+from tests.command import Nightlabel, wait_until
+from tests.conftest import copy_photos
 from tests.faults.farm import wait_for_end
 from tests.faults.test_refused import _body, forged
 from tests.unit.broker.queues import raw
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from broker.private_redis import PrivateRedis
+    from common.settings import Settings
     from tests.faults.farm import Farm, Worker
 
 IMAGES = 24
@@ -35,11 +37,14 @@ def labels(database: Path) -> dict[str, str | None]:
     return {Path(path).name: label for path, label in rows}
 
 
-@pytest.fixture
-def alone(farm: Farm, archive: Callable[[int], Path]) -> dict[str, str | None]:
-    """What the photos show, labelled with nobody else on the Redis."""
-    wait_for_end(farm.nightlabel.start("run", archive(IMAGES), "--db", "alone.db", NIGHTLABEL_BROKER_URL=""), 120)
-    return labels(farm.nightlabel.folder / "alone.db")
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory, settings: Settings, photos: Path) -> dict[str, str | None]:
+    """What the photos of a farm's archive show, labelled with nobody else on the Redis."""
+    folder = tmp_path_factory.mktemp("alone")
+    copy_photos(photos, folder / "archive", IMAGES)
+    with Nightlabel(folder, settings) as nightlabel:
+        wait_for_end(nightlabel.start("run", "archive"))
+        return labels(nightlabel.database)
 
 
 @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
@@ -144,7 +149,7 @@ def test_a_database_that_is_made_anew_under_a_living_worker_gets_its_own_labels(
     farm.wait_for(IMAGES)
     make_anew(farm)
 
-    wait_for_end(farm.follow(folder, "--exclude", "0000*.jpg"), 200)
+    wait_for_end(farm.follow(folder, "--exclude", "0000*.jpg"))
 
     assert worker.process.poll() is None
     farm.assert_whole(IMAGES - 10)
@@ -160,7 +165,7 @@ def test_a_run_that_is_gone_on_with_on_another_engine_is_labelled_by_that_one(
     farm.enqueue(archive(IMAGES), "--precision", "fp32", "--engine", "openvino")
     farm.wait_for(IMAGES)
     farm.ask("select 1")
-    wait_for_end(farm.follow(archive(IMAGES), "--precision", "fp32", "--engine", "torch", "--relabel"), 250)
+    wait_for_end(farm.follow(archive(IMAGES), "--precision", "fp32", "--engine", "torch", "--relabel"))
 
     assert "is loaded on torch" in worker.stop()
     assert farm.ask("select distinct engine from runs order by engine") == [("openvino",), ("torch",)]

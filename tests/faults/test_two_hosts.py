@@ -33,10 +33,9 @@ def test_a_host_that_is_cut_off_in_mid_chunk_leaves_it_to_the_other_and_doubles_
     The chunk comes to the other host through who follows the run; and through Redis alone, where nobody does.
     """
     farm = either_farm
-    farm.plant("stand-still")
-    cut_off = farm.start_worker(1, FAULT="stand-still", **SOON_AGAIN)
+    cut_off = farm.start_held_worker(1, **SOON_AGAIN)
     producer = farm.follow(archive(IMAGES)) if is_followed else farm.nightlabel.start("enqueue", archive(IMAGES))
-    wait_until(lambda: farm.faults_left() == 0 or None)  # it has a chunk in work
+    farm.wait_until_none_is_left()  # it has a chunk in work
     for process in processes(cut_off):
         process.suspend()
     begun = time.monotonic()
@@ -44,7 +43,7 @@ def test_a_host_that_is_cut_off_in_mid_chunk_leaves_it_to_the_other_and_doubles_
     other = farm.start_worker(1, **SOON_AGAIN)
     wait_for_end(producer)
 
-    farm.wait_for(IMAGES, timeout_s=60)
+    farm.wait_for(IMAGES)
     wait_until(lambda: time.monotonic() - begun > VISIBILITY_S or None)
     stored = farm.stored()
     farm.go_on()

@@ -89,6 +89,7 @@ def plant_in_labelling(module):
             OF_IMAGES[name]()
         if happens("kill-while-labelling"):
             kill_this_process()
+        time.sleep(float(os.environ.get("DECODE_S", "0")))
         if happens("stand-still"):
             while not (FAULTS / "go-on").exists():
                 time.sleep(0.05)
@@ -109,9 +110,16 @@ def plant_in_reading(module):
         return really(descriptor, *arguments)
 
 
+def plant_in_connecting(module):
+    """Have a writer give a locked SQLite up after seconds that a test can wait."""
+    module.SQLITE_BUSY_TIMEOUT_S = float(os.environ.get("BUSY_S", module.SQLITE_BUSY_TIMEOUT_S))
+
+
 def plant_in_settings(module):
-    """Have a disk count as silent after seconds that a test can wait."""
+    """Have a disk count as silent, and workers as stalled, after seconds that a test can wait; no setting allows it."""
     module.SILENT_S = float(os.environ.get("SILENT_S", module.SILENT_S))
+    if "STALL_S" in os.environ:
+        module.Settings.stall_limit_s = property(lambda _settings: float(os.environ["STALL_S"]))
 
 
 def plant_in_storing(module):
@@ -142,6 +150,12 @@ def plant_in_parenthood(module):
     """Let processes outlive their parent, as they do on systems other than Linux."""
     if os.environ.get("ORPHANS_LIVE"):
         module.die_with_parent = lambda _parent_pid: None
+
+
+def plant_in_billiard(module):
+    """The same for those that Celery's pool forks: it asks the kernel, too, to end them with their parent."""
+    if os.environ.get("ORPHANS_LIVE"):
+        module.set_pdeathsig = lambda _sign: None
 
 
 def plant_in_process(module):
@@ -212,15 +226,17 @@ def plant_in_celery(module):
 
 
 PLANTS = {
+    "billiard.util": plant_in_billiard,
     "broker.app": plant_in_app,
     "common.child_process": plant_in_parenthood,
-    "celery.worker.consumer.consumer": plant_in_celery,
     "common.settings": plant_in_settings,
+    "celery.worker.consumer.consumer": plant_in_celery,
     "producer.publish": plant_in_publishing,
     "models.engines.openvino": plant_in_engine,
     "worker.labelling": plant_in_labelling,
     "archive.local_file": plant_in_reading,
     "worker.storing": plant_in_storing,
+    "storage.connecting": plant_in_connecting,
     "storage.outcomes": plant_in_outcomes,
     "worker.process": plant_in_process,
 }

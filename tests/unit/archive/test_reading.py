@@ -92,7 +92,7 @@ def test_a_folder_with_the_name_of_an_image_is_not_a_file(root: Path) -> None:
     assert failure(root / "folder.jpg", root) is FailureKind.NOT_A_FILE
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(120)
 def test_a_fifo_that_nobody_writes_to_is_not_waited_for(root: Path) -> None:
     os.mkfifo(root / "fifo.jpg")
 

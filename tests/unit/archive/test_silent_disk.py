@@ -113,10 +113,13 @@ def test_a_large_file_that_never_answers_is_not_waited_for_either(
 def test_a_file_that_comes_slowly_is_waited_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Longer in all than a disk may be silent: what counts is the time since it last gave something."""
     data = b"slow but sure"
+    now = [1000.0]
+    monkeypatch.setattr("archive.blocking.monotonic", lambda: now[0])
 
     def slow(_descriptor: int, _size: int, heartbeat: Heartbeat) -> bytes:
-        for _ in range(15):
+        for _ in range(15):  # longer than whoever waits for it waits without a look at the clock
             threading.Event().wait(0.1)
+            now[0] += 0.9
             heartbeat()
         return data
 
@@ -163,6 +166,6 @@ def test_an_interpreter_ends_though_a_read_never_returns(folder: Path) -> None:
     )
     with dead_share(share):
         done = subprocess.run(
-            [sys.executable, "-c", program, str(share)], capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-c", program, str(share)], capture_output=True, text=True, timeout=240, check=False
         )
     assert (done.stdout, done.returncode) == ("named\n", 0), done.stderr

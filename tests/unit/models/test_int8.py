@@ -12,6 +12,7 @@ import pytest
 
 import models.engines.openvino
 from common.errors import ModelError
+from models.catalogue import catalogue_path
 from models.engines.openvino import Quantisation, quantise_network
 from models.quantise import MIN_IMAGES, divergence, quantised_dir, write_quantised
 from models.resolve import quantise_for, resolve, resolve_recorded
@@ -96,12 +97,12 @@ def test_it_is_quantised_once(quantised: Quantised, int8: Settings) -> None:
     assert quantise_for(int8, never) == quantised
 
 
-def test_too_little_agreement_is_refused_with_the_figure(quantised: Quantised, int8: Settings) -> None:
-    strict = int8.model_copy(update={"int8_min_agreement": 1.0})
-    measured = replace(quantised, agreement=0.9)
-    document = json.loads((quantised.folder / "model.json").read_text())
-    document["quality"]["agreement"] = measured.agreement
-    (quantised.folder / "model.json").write_text(json.dumps(document))
+def test_too_little_agreement_is_refused_with_the_figure(quantised: Quantised, int8: Settings, own_cache: Path) -> None:
+    strict = int8.model_copy(update={"int8_min_agreement": 1.0, "cache_dir": own_cache})
+    folder = shutil.copytree(quantised.folder, own_cache / "models" / quantised.folder.name)
+    document = json.loads((folder / "model.json").read_text())
+    document["quality"]["agreement"] = 0.9
+    (folder / "model.json").write_text(json.dumps(document))
 
     with pytest.raises(ModelError, match=r"90\.0%.*100\.0%"):
         resolve(strict)
@@ -123,8 +124,7 @@ def test_a_recorded_calibration_is_found_again(quantised: Quantised, int8: Setti
 
 def test_without_quantising_the_error_says_how(int8: Settings, settings: Settings, tmp_path: Path) -> None:
     elsewhere = int8.model_copy(update={"cache_dir": tmp_path})
-    for catalogue in settings.cache_dir.glob("catalogue-*"):
-        shutil.copy(catalogue, tmp_path)
+    shutil.copy(catalogue_path(settings.cache_dir), tmp_path)
 
     with pytest.raises(ModelError, match="nightlabel models prepare resnet18 --int8 PATH"):
         resolve(elsewhere)

@@ -52,6 +52,14 @@ def publisher(app: Celery, redis: PrivateRedis, database: Database, run: Run) ->
     return Publisher(app, database, IDENTITY, run, settings_for(redis))
 
 
+@pytest.fixture
+def nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for workers no longer than a moment: there are none."""
+    monkeypatch.setattr("broker.queue.INSPECT_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(producer.publish, "GIVING_BACK_S", 0.1)
+    monkeypatch.setattr(producer.publish, "LAST_ACKNOWLEDGEMENT_S", 0.1)
+
+
 def waiting(database: Database, run: Run) -> int:
     return progress(database, run.id).chunks_waiting
 
@@ -141,6 +149,7 @@ def test_a_chunk_that_was_done_meanwhile_is_left_alone(
     assert number(database, "select max(attempt) from chunks") == 1
 
 
+@pytest.mark.usefixtures("nobody_answers")
 def test_a_chunk_whose_taker_died_is_published_again_and_delivered_once(
     publisher: Publisher, redis: PrivateRedis, app: Celery
 ) -> None:
@@ -229,6 +238,7 @@ def label_all_and_die(database: Database, run: Run, redis: PrivateRedis) -> None
         client.delete(key_of())
 
 
+@pytest.mark.usefixtures("nobody_answers")
 def test_what_a_taker_left_that_died_after_the_commit_is_forgotten_at_the_end(
     publisher: Publisher, redis: PrivateRedis, app: Celery, database: Database, run: Run
 ) -> None:
@@ -237,6 +247,7 @@ def test_what_a_taker_left_that_died_after_the_commit_is_forgotten_at_the_end(
     assert (publisher.forget_done(), unacknowledged(app)) == (1, 0)
 
 
+@pytest.mark.usefixtures("nobody_answers")
 def test_what_is_of_another_database_is_neither_taken_for_this_ones_nor_forgotten(
     publisher: Publisher, redis: PrivateRedis, app: Celery, database: Database, run: Run
 ) -> None:
@@ -253,6 +264,7 @@ def test_what_is_of_another_database_is_neither_taken_for_this_ones_nor_forgotte
     assert (publisher.forget_done(), unacknowledged(other), depth(other)) == (0, 1, 1)
 
 
+@pytest.mark.usefixtures("nobody_answers")
 def test_what_is_of_another_run_or_of_nobody_is_not_forgotten(
     publisher: Publisher, redis: PrivateRedis, app: Celery, database: Database, run: Run
 ) -> None:
@@ -264,6 +276,7 @@ def test_what_is_of_another_run_or_of_nobody_is_not_forgotten(
     assert (Publisher(app, database, IDENTITY, other, settings_for(redis)).forget_done(), unacknowledged(app)) == (0, 2)
 
 
+@pytest.mark.usefixtures("nobody_answers")
 def test_a_chunk_that_is_not_done_is_not_forgotten(publisher: Publisher, redis: PrivateRedis, app: Celery) -> None:
     publisher.publish_waiting()
     lose_a_taker(settings_for(redis))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import storage.manifest
+from common.errors import DatabaseError
 from storage.manifest import Added, failed_images, failed_runs
 from storage.outcomes import stored_images
 from storage.records import ImageRef
@@ -200,7 +201,7 @@ def test_a_name_comes_back_as_it_was_given(database: Database) -> None:
 def test_nothing_of_a_batch_that_fails_is_added(database: Database) -> None:
     run = begin_run(database)
     impossible = ImageRef("/photos/broken.jpg", None, 1)  # type: ignore[arg-type]  # every image has a size
-    with pytest.raises(Exception, match=r"(?i)not.null"):
+    with pytest.raises(DatabaseError, match=r"(?i)not.null"):
         add(database, run, [*photos(100), impossible])
     assert ask(database, "select (select count(*) from images), (select count(*) from chunks)") == [(0, 0)]
 

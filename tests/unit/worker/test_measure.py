@@ -16,7 +16,7 @@ import pytest
 
 from common.errors import ArchiveError
 from common.settings import as_environment
-from models.catalogue import find_entry
+from models.catalogue import catalogue_path, find_entry
 from storage.records import ChunkImage, Outcome
 from tests.processes import in_a_process
 from worker.measure import Assignment, Measured, Sample, _due, _measure_latency, _samples, _soak, measured_from
@@ -215,8 +215,7 @@ sys.exit(worker.measure.main())
 
 def test_an_error_is_a_status_and_a_sentence(settings: Settings, tmp_path: Path) -> None:
     find_entry("resnet18", settings.cache_dir)  # writes the catalogue
-    for catalogue in settings.cache_dir.glob("catalogue-*"):
-        shutil.copy(catalogue, tmp_path)
+    shutil.copy(catalogue_path(settings.cache_dir), tmp_path)
     own = settings.model_copy(update={"precision": "int8", "engine": "openvino", "cache_dir": tmp_path})
     done = subprocess.run(
         [sys.executable, "-P", "-m", "worker.measure", str(os.getpid())],

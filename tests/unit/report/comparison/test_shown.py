@@ -71,8 +71,11 @@ def test_the_tables_fit_80_columns_and_their_figures_are_not_folded(compared: Co
     lines = printed(compared).splitlines()
     told = [*compared.remarks, compared.recommendation]
     assert max(len(line) for line in lines if line.removeprefix("! ") not in told) <= 80
-    for table in tables(compared):
+    found = list(tables(compared))
+    assert len(found) > 1
+    for table in found:
         unfolded = [column for column in table.columns if column.no_wrap]
+        assert unfolded
         rows = [[str(column.header) for column in unfolded]]
         rows += [[str(cell) for cell in row] for row in zip(*(column.cells for column in unfolded), strict=True)]
         for row in rows:
