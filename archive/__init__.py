@@ -6,7 +6,6 @@ __all__ = [
     "counts",
     "failures",
     "location",
-    "place",
     "places",
     "reading",
     "sample",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from storage.records import storable
 
 if TYPE_CHECKING:
-    from archive.place import Version
+    from archive.places.contract import Version
 
 
 class FailureKind(StrEnum):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from archive.blocking import call_with_timeout
 from archive.globs import NameFilter
 from archive.location import lies_below
-from archive.place import Listing
 from archive.places import place_of
+from archive.places.contract import Listing
 from common.errors import ArchiveError
 from common.settings import SILENT_S
 

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from archive.local_file import read_head
+from archive.places.local_file import read_head
 
 #: What the file begins with that marks a cache. Source: https://bford.info/cachedir/
 _CACHE_TAG = b"Signature: 8a477f597d28d172789f06886806bc55"

@@ -21,17 +21,18 @@ from broker.private_redis import PrivateRedis
 from common.settings import as_environment, load_settings
 from models.resolve import resolve
 from producer.enqueue import write_manifest
-from producer.follower import Follower
 from producer.lease import Lease
 from producer.manifest_writer import ManifestWriter
 from producer.publish import Publisher
+from producer.reconcile import Reconciler
+from producer.run_follower import Follower
 from runner.display import Silent
 from runner.supervisor import Supervisor
 from storage.database import Database
 from storage.identity import database_identity
 from storage.records import ImageRef
 from storage.runs import open_run
-from storage.schema import ensure_schema
+from storage.schema_version import ensure_schema
 from storage.tables import UtcDateTime
 
 if TYPE_CHECKING:
@@ -147,13 +148,15 @@ def run(rows: int, workers: int, database_url: str | None) -> dict[int, list[Mom
             recorder.moments = moments[mark] = []
             writer = ManifestWriter(partial(write_manifest, database, night, settings, refs=_photos(mark)))
             identity = database_identity(database)
-            publisher = Publisher(make_app(settings, identity), database, identity, night, settings)
+            app = make_app(settings, identity)
+            publisher = Publisher(app, database, identity, night, settings)
             with Lease(database, night.id) as lease, writer:
                 follower = Follower(
                     database,
                     night,
                     lease=lease,
                     publisher=publisher,
+                    reconciler=Reconciler(app, database, identity, night, settings, publisher),
                     manifest=writer,
                     supervision=Supervisor(settings, database, night, recorder),
                     is_queue_shared=True,

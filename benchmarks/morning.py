@@ -20,7 +20,7 @@ from common.settings import load_settings
 from models.resolve import resolve
 from storage.database import Database
 from storage.runs import mark_scanned, newest_run, open_run
-from storage.schema import ensure_schema
+from storage.schema_version import ensure_schema
 from storage.tables import chunks, images, manifest, outcomes, samples, workers
 
 if TYPE_CHECKING:

@@ -2,13 +2,13 @@
 
 #: By which other rooms may enter; all else is this room's own.
 __all__ = [
-    "apart",
     "catalogue",
     "engines",
     "listing",
     "precisions",
     "quantise",
-    "ready",
+    "ready_model",
     "resolve",
+    "subprocess_steps",
     "weights",
 ]

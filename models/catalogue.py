@@ -14,7 +14,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from common.errors import ModelError
-from models.apart import run_apart
+from models.subprocess_steps import run_apart
 from storage.records import Preprocessing
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.apart import main
-from models.prepared import model_from_json, prepared_dir, write_folder
+from models.prepared_folder import model_from_json, prepared_dir, write_folder
+from models.subprocess_steps import main
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

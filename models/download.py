@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from models.apart import main
 from models.catalogue import find_entry
+from models.subprocess_steps import main
 from models.weights import torch_cache_dir
 
 

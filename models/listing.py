@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from models.catalogue import FAMILIAR, load_catalogue
-from models.prepared import prepared_precisions
+from models.prepared_folder import prepared_precisions
 from models.weights import find_weights, how_to_get_weights, sha256_of
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from common.errors import ModelError
-from models.apart import run_apart
 from models.cache import locked
-from models.prepared import is_intact, prepared_dir
+from models.prepared_folder import is_intact, prepared_dir
+from models.subprocess_steps import run_apart
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from common.errors import ModelError
 from models.cache import locked
 from models.precisions import FP32, INT8
-from models.prepared import is_intact, prepared_dir, write_folder
+from models.prepared_folder import is_intact, prepared_dir, write_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from common.errors import ModelError
 from common.settings import RANDOM_WEIGHTS
-from models.apart import run_apart
 from models.catalogue import RECIPE_MARK, find_entry
 from models.engines import check_precision, choose_engine, choose_precision, find_engine
 from models.precisions import FP32, INT8
 from models.prepare import prepare
-from models.prepared import prepared_dir
+from models.prepared_folder import prepared_dir
 from models.quantise import find_quantised, quantise, quantised_dir
-from models.ready import ReadyModel
+from models.ready_model import ReadyModel
+from models.subprocess_steps import run_apart
 from models.weights import find_weights, how_to_get_weights, sha256_of
 from storage.records import Model
 

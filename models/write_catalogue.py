@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.apart import main
 from models.catalogue import catalogue_document, catalogue_path
+from models.subprocess_steps import main
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from nightlabel.commands import bench, classify, compare, db, export, models, report, run, status, worker
+from nightlabel.commands import (
+    bench,
+    cancel,
+    classify,
+    compare,
+    db,
+    enqueue,
+    export,
+    models,
+    report,
+    retry,
+    run,
+    status,
+    worker,
+)
 from nightlabel.exits import ends_well
 from nightlabel.screen import prepare_streams, say
 
@@ -22,11 +36,11 @@ app.add_typer(db_app, name="db")
 
 for command in (
     run.run,
-    run.enqueue,
+    enqueue.enqueue,
     worker.worker,
     status.status,
-    status.cancel,
-    run.retry,
+    cancel.cancel,
+    retry.retry,
     report.report,
     compare.compare,
     export.export,

@@ -17,15 +17,15 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from archive.failures import FailureKind, ImageError
-from pictures import strips
-from pictures.costs import check_container, check_costs, check_pixels
+from pictures import tiff_strips as strips
 from pictures.display import DisplayPicture
 from pictures.formats import strip_metadata
 from pictures.formats.orientation import HIGHEST, UPRIGHT
-from pictures.jpeg import COLOURS, decode_jpeg
+from pictures.jpeg_decoder import COLOURS, decode_jpeg
 from pictures.libtiff import capture_libtiff_errors
+from pictures.limits import check_container, check_costs, check_pixels
+from pictures.png_rows import load_png
 from pictures.preprocessing import crop, upright_size
-from pictures.rows import load_png
 
 if TYPE_CHECKING:
     import numpy as np

@@ -3,8 +3,9 @@
 #: By which other rooms may enter; all else is this room's own.
 __all__ = [
     "enqueue",
-    "follower",
     "lease",
     "manifest_writer",
     "publish",
+    "reconcile",
+    "run_follower",
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from common.errors import DatabaseError, FollowedError
 from host.process import host_name, is_running, process_identity
-from storage import lease
+from storage import run_leases as lease
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -7,8 +7,8 @@ __all__ = [
     "cancel",
     "compare",
     "display",
-    "retry",
+    "retry_failures",
     "run",
     "status",
-    "truth",
+    "truth_file",
 ]

@@ -31,7 +31,7 @@ from storage.database import Database
 from storage.figures import chunk_times, mean_stages, worker_samples
 from storage.records import shown
 from storage.runs import open_run, progress
-from storage.schema import ensure_schema
+from storage.schema_version import ensure_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from archive.sample import Sample
     from common.settings import Settings
-    from models.ready import ReadyModel
+    from models.ready_model import ReadyModel
     from storage.records import ImageRef, JsonObject, Run
 
 #: Together they keep a bench to about a minute, starts and stops of workers included.

@@ -18,9 +18,9 @@ from archive.scan import find_roots
 from common.child_process import ChildError, ask_module
 from common.errors import ArchiveError, ModelError
 from common.settings import ENV_PREFIX, as_environment, load_settings
-from models.apart import main
 from models.quantise import MAX_CALIBRATION_IMAGES
 from models.resolve import find_quantised_for, quantise_for
+from models.subprocess_steps import main
 from storage.records import ChunkImage
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from common.errors import DatabaseError
 from storage import runs
-from storage.schema import existing_database
+from storage.schema_version import existing_database
 
 if TYPE_CHECKING:
     from common.settings import Settings

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
     from common.settings import Settings
     from models.catalogue import CatalogueEntry
-    from models.ready import ReadyModel
-    from runner.truth import Truth
+    from models.ready_model import ReadyModel
+    from runner.truth_file import Truth
     from worker.measure import Measured
 
 #: Images that models are compared on; of a larger archive a sample.

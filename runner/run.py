@@ -16,19 +16,20 @@ from host.machine import limits_in_words, machine, worker_count
 from host.private_folder import private_folder
 from models.resolve import resolve
 from producer.enqueue import write_manifest
-from producer.follower import Follower
 from producer.lease import Lease
 from producer.manifest_writer import ManifestWriter
 from producer.publish import Publisher
+from producer.reconcile import Reconciler
+from producer.run_follower import Follower
+from runner.archive_watch import ArchiveWatch
 from runner.calibration import quantise_on
 from runner.display import SILENT, RunEnd, RunStart
 from runner.local_workers import LocalWorkers
 from runner.supervisor import Supervisor
-from runner.watching import ArchiveWatch
 from storage import runs
 from storage.database import Database
 from storage.identity import pin_identity
-from storage.schema import ensure_schema
+from storage.schema_version import ensure_schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -177,11 +178,13 @@ def _follow(
         supervisor = stack.enter_context(
             Supervisor(settings, database, run, display, redis=redis, workers=workers, archive=archive)
         )
+        publisher = Publisher(app, database, identity, run, settings)
         follower = Follower(
             database,
             run,
             lease=lease,
-            publisher=Publisher(app, database, identity, run, settings),
+            publisher=publisher,
+            reconciler=Reconciler(app, database, identity, run, settings, publisher),
             manifest=stack.enter_context(opened.manifest),
             supervision=supervisor,
             is_queue_shared=redis is None,

@@ -16,7 +16,7 @@ from storage.figures import failures_by_kind, pace, recent_workers
 from storage.identity import database_identity
 from storage.records import shown
 from storage.runs import newest_run, progress, unfinished_runs
-from storage.schema import existing_database
+from storage.schema_version import existing_database
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

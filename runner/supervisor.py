@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self
 
 from common.errors import ArchiveError, BrokerBusyError, DatabaseError, WorkersError
 from report.words import counted
-from runner.watching import FAILURE_WINDOW, FailureWatch, StallWatch
+from runner.failure_watch import FAILURE_WINDOW, FailureWatch
+from runner.stall_watch import StallWatch
 from storage.figures import failures_by_kind
 from storage.outcomes import requeue_failures
 from storage.runs import last_done
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     from broker.private_redis import PrivateRedis
     from common.errors import DatabaseBusyError
     from common.settings import Settings
+    from runner.archive_watch import ArchiveWatch
     from runner.display import Display
     from runner.local_workers import LocalWorkers
-    from runner.watching import ArchiveWatch
     from storage.database import Database
     from storage.records import Progress, Run
 
@@ -32,7 +33,7 @@ MAX_STALLS = 3
 
 
 class Supervisor:
-    """A follower's supervision (`producer.follower.Supervision`), with whatever of this machine's belongs to the run.
+    """The supervision of a run (`producer.run_follower.Supervision`), with what of this machine belongs to it.
 
     While the block lasts, the workers and the watch over the archive run. What is None is somebody else's business.
     """

@@ -2,16 +2,16 @@
 
 #: By which other rooms may enter; all else is this room's own.
 __all__ = [
-    "claims",
+    "chunk_claims",
     "database",
     "export",
     "figures",
     "identity",
-    "lease",
     "manifest",
     "outcomes",
     "records",
+    "run_leases",
     "runs",
     "samples",
-    "schema",
+    "schema_version",
 ]

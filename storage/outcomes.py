@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, func, select, update
 
-from storage.claims import NO_SUSPECT, chunk_images, is_open
+from storage.chunk_claims import NO_SUSPECT, chunk_images, is_open
 from storage.identity import read_identity
 from storage.records import storable
 from storage.samples import write_chunk_rows
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Select
 
-    from storage.claims import Claim
+    from storage.chunk_claims import Claim
     from storage.database import Database
     from storage.records import Outcome
     from storage.samples import ChunkRow

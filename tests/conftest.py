@@ -17,14 +17,14 @@ from common.settings import Settings, load_settings
 from models.catalogue import catalogue_path
 from models.resolve import resolve
 from storage.database import Database
-from storage.schema import ensure_schema
+from storage.schema_version import ensure_schema
 from tests.command import Nightlabel
 from tests.servers import PgBouncer, PostgresServer, postgres_bin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from models.ready import ReadyModel
+    from models.ready_model import ReadyModel
 
 ROOT = Path(__file__).parents[1]
 _SHARED = ROOT.parent / "shared"

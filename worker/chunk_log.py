@@ -7,12 +7,12 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from storage.outcomes import Stored
+from worker.chunk_middleware import ChunkMiddleware
 from worker.log_fields import chunk_fields
-from worker.middleware import ChunkMiddleware
 
 if TYPE_CHECKING:
-    from storage.claims import Claim
-    from worker.middleware import ChunkResult
+    from storage.chunk_claims import Claim
+    from worker.chunk_middleware import ChunkResult
 
 logger = logging.getLogger(__name__)
 

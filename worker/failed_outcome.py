@@ -10,7 +10,7 @@ from archive.places import place_of
 from storage.records import Outcome
 
 if TYPE_CHECKING:
-    from archive.place import Version
+    from archive.places import Version
     from archive.reading import ImageFile
     from storage.records import ChunkImage
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from archive.reading import ImageFile
     from common.settings import Settings
-    from models.ready import ReadyModel
+    from models.ready_model import ReadyModel
     from storage.records import ChunkImage
 
 LABELS_KEPT = 3

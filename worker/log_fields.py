@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from broker.message import ChunkMessage
-    from storage.claims import Claim
+    from storage.chunk_claims import Claim
 
 
 def chunk_fields(chunk: Claim | ChunkMessage) -> dict[str, int | None]:

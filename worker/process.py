@@ -22,7 +22,7 @@ from storage.runs import run_to_serve
 if TYPE_CHECKING:
     from common.errors import DatabaseError
     from common.settings import Settings
-    from models.ready import ReadyModel
+    from models.ready_model import ReadyModel
     from storage.records import Run
     from worker.labelling import Labeller
 

@@ -18,10 +18,10 @@ from celery.worker.state import task_ready
 from broker.message import ChunkMessage
 from common.errors import DatabaseError
 from host.memory import OomKills
-from storage.claims import record_crash
+from storage.chunk_claims import record_crash
 from storage.database import Database
+from worker.chunk_errors import ReplaceProcess
 from worker.log_fields import chunk_fields
-from worker.requeue import ReplaceProcess
 from worker.single_images import OUT_OF_MEMORY, TIME_LIMIT
 
 if TYPE_CHECKING:

@@ -14,14 +14,14 @@ import psutil
 from host.memory import peak_rss_bytes
 from host.process import host_name, process_identity
 from storage.records import ProcessSample, WorkerSample
-from worker.middleware import ChunkMiddleware
+from worker.chunk_middleware import ChunkMiddleware
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from storage.claims import Claim
+    from storage.chunk_claims import Claim
     from storage.samples import ChunkRow
-    from worker.middleware import ChunkResult
+    from worker.chunk_middleware import ChunkResult
 
 #: Seconds between two samples that are kept.
 SAMPLE_EVERY_S = 5.0

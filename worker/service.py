@@ -35,11 +35,11 @@ from models.resolve import check_configured, resolve_recorded
 from storage.database import Database
 from storage.identity import database_identity
 from storage.runs import run_to_serve
-from storage.schema import ensure_schema
+from storage.schema_version import ensure_schema
 from worker import task
 from worker.chunk_log import ChunkLog
+from worker.chunk_middleware import MiddlewareStack
 from worker.database_queue import queue_step
-from worker.middleware import MiddlewareStack
 from worker.process import DATABASE_FAILED, WorkerProcess
 from worker.request import request_class
 from worker.samples import ProcessSampler
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from common.settings import Settings
-    from worker.requeue import ReplaceProcess
+    from worker.chunk_errors import ReplaceProcess
 
 logger = logging.getLogger(__name__)
 

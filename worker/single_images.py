@@ -9,7 +9,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from archive.failures import FailureKind
 from common.errors import ArchiveError, DatabaseError, EngineError
-from storage.claims import mark_suspect, record_error, was_exception
+from storage.chunk_claims import mark_suspect, record_error, was_exception
 from storage.outcomes import stored_images
 from worker.failed_outcome import failed
 from worker.storing import store_image
@@ -17,7 +17,7 @@ from worker.storing import store_image
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from storage.claims import Claim
+    from storage.chunk_claims import Claim
     from storage.records import ChunkImage, Outcome
     from worker.labelling import Labeller
     from worker.process import WorkerProcess

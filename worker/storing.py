@@ -14,7 +14,7 @@ from worker.log_fields import chunk_fields
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from storage.claims import Claim
+    from storage.chunk_claims import Claim
     from storage.records import ChunkImage, Outcome
     from storage.samples import ChunkRow
     from worker.process import WorkerProcess

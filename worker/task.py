@@ -7,19 +7,19 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from broker.message import ChunkMessage
-from storage.claims import claim
+from storage.chunk_claims import claim
 from storage.outcomes import Stored
+from worker.chunk_errors import requeue
+from worker.chunk_middleware import ChunkResult
 from worker.log_fields import chunk_fields
-from worker.middleware import ChunkResult
-from worker.requeue import requeue
 from worker.single_images import label_one_by_one, recording_errors
 from worker.storing import store_chunk
 
 if TYPE_CHECKING:
-    from storage.claims import Claim
+    from storage.chunk_claims import Claim
     from storage.records import Outcome
+    from worker.chunk_middleware import MiddlewareStack
     from worker.labelling import Labeller
-    from worker.middleware import MiddlewareStack
     from worker.process import WorkerProcess
 
 logger = logging.getLogger(__name__)

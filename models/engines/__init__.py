@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from common.settings import Settings
     from models.engines.spec import Engine, EngineSpec
-    from models.ready import ReadyModel
+    from models.ready_model import ReadyModel
 
 #: In the order in which help and documentation name them: first what runs on every CPU, then what is for special
 #: hardware, which `auto` prefers where it is there.

@@ -10,7 +10,7 @@ from models.precisions import BF16, FP32, INT8
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from models.ready import ReadyModel
+    from models.ready_model import ReadyModel
     from storage.records import Model
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from models.ready import ReadyModel
+    from models.ready_model import ReadyModel
     from storage.records import Model
 
 

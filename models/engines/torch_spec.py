@@ -10,7 +10,7 @@ from models.engines.spec import Engine, EngineSpec
 from models.precisions import BF16, FP32
 
 if TYPE_CHECKING:
-    from models.ready import ReadyModel
+    from models.ready_model import ReadyModel
 
 
 def has_cuda() -> bool:

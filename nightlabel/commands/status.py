@@ -1,4 +1,4 @@
-"""`nightlabel status` and `cancel`: how far the runs are, and giving one up."""
+"""`nightlabel status`: how far the runs are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from nightlabel import library
 from nightlabel.options import takes_settings
-from nightlabel.screen import Screen, say
+from nightlabel.screen import Screen
 
 if TYPE_CHECKING:
     from common.settings import Settings
@@ -56,22 +56,3 @@ def _watch(settings: Settings) -> None:
             except (BrokerBusyError, DatabaseBusyError) as error:
                 live.update(Text(str(error)), refresh=True)
             time.sleep(WATCH_EVERY_S)
-
-
-@takes_settings("db")
-def cancel(
-    settings: Settings,
-    run_id: Annotated[int, typer.Argument(metavar="RUN", help="Its number, as `nightlabel status` shows it.")],
-) -> None:
-    """Give up a run that is not finished: it is not labelled any further. What it labelled stays.
-
-    Example: nightlabel cancel 3
-    """
-    cancelled = library.cancel(run_id, settings)
-    state = cancelled.progress
-    if cancelled.before in ("finished", "cancelled"):
-        say(f"Run {run_id} is {cancelled.before} already.")
-    else:
-        say(
-            f"Run {run_id} is cancelled: {state.labelled:,} of {state.images:,} images have their outcome, and keep it."
-        )

@@ -70,7 +70,7 @@ def compare(
     """
     from runner.compare import USUAL
     from runner.compare import compare as measure
-    from runner.truth import Truth
+    from runner.truth_file import Truth
 
     known = Truth(truth) if truth else None
     told = note or (lambda _sentence: None)

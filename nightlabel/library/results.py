@@ -51,7 +51,7 @@ def compare_runs(run_ids: Iterable[int] = (), since: str | None = None, settings
     from report.run.figures import run_figures
     from report.run.selection import find_runs
     from report.run.side_by_side import side_by_side
-    from storage.schema import existing_database
+    from storage.schema_version import existing_database
 
     with closing(existing_database(loaded(settings).database_url)) as database:
         found = find_runs(database, list(run_ids), since)
@@ -79,7 +79,7 @@ def write_report(path: Path, figures: RunFigures | SideBySide, settings: Setting
     from report.page import write_page
     from report.run.figures import RunFigures
     from report.run.page import run_page, runs_page
-    from storage.schema import existing_database
+    from storage.schema_version import existing_database
 
     if not isinstance(figures, RunFigures):
         write_page(runs_page(figures), path)
@@ -112,7 +112,7 @@ def export(
     from contextlib import closing
 
     from export.writers import export as write
-    from storage.schema import existing_database
+    from storage.schema_version import existing_database
 
     with closing(existing_database(loaded(settings).database_url)) as database:
         return write(database, form, where, output)
@@ -139,7 +139,7 @@ def upgrade_database(settings: Settings | None = None) -> Upgraded:
     from contextlib import closing
 
     from storage.database import Database
-    from storage.schema import upgrade
+    from storage.schema_version import upgrade
 
     with closing(Database(loaded(settings).database_url)) as database:
         return Upgraded(database.shown, *upgrade(database))

@@ -151,6 +151,6 @@ def retry(kinds: Iterable[str] = (), settings: Settings | None = None, display: 
 
     """
     from runner.display import SILENT
-    from runner.retry import retry as retry_kinds
+    from runner.retry_failures import retry as retry_kinds
 
     return retry_kinds(loaded(settings), list(kinds), display or SILENT)

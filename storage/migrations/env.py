@@ -1,4 +1,4 @@
-"""Run migrations on the connection that `storage.schema` hands over, inside its transaction."""
+"""Run migrations on the connection that `storage.schema_version` hands over, inside its transaction."""
 
 from alembic import context
 

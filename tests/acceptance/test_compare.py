@@ -22,7 +22,7 @@ import pytest
 from common.errors import ArchiveError, ModelError, NightlabelError, UsageError
 from models.engines.openvino import cpu_has_bf16
 from runner.compare import MOST_REQUESTS, _measure_apart, compare
-from runner.truth import Truth
+from runner.truth_file import Truth
 from tests.command import LONG_S, wait_until
 from worker.measure import Assignment
 

@@ -17,7 +17,7 @@ from common.settings import Settings
 from nightlabel.cli import app
 from report.run.figures import run_figures
 from report.run.json_report import as_json
-from storage.claims import claim
+from storage.chunk_claims import claim
 from storage.identity import database_identity
 from storage.manifest import add_images, mark_published
 from storage.records import ImageRef, Model, Outcome, Preprocessing, WorkerSample

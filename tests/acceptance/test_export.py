@@ -18,7 +18,7 @@ from sqlalchemy import select, text
 from storage.database import Database
 from storage.export import COLUMNS
 from storage.records import ImageRef
-from storage.schema import ensure_schema
+from storage.schema_version import ensure_schema
 from storage.tables import images, outcomes
 from tests.conftest import missing
 from tests.unit.report.long_night import Faults, plant_long

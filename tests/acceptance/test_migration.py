@@ -11,7 +11,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
-import storage.schema
+import storage.schema_version
 from common.settings import load_settings
 from storage.database import Database
 
@@ -29,7 +29,7 @@ IMAGES, LABELLED = 24, 8
 def make_schema(path: Path) -> None:
     database = Database(load_settings(database_url=str(path)).database_url)
     config = Config()
-    config.set_main_option("script_location", str(Path(storage.schema.__file__).with_name("migrations")))
+    config.set_main_option("script_location", str(Path(storage.schema_version.__file__).with_name("migrations")))
     with database.write() as connection:
         config.attributes.update(connection=connection, schema=None)
         command.upgrade(config, SCHEMA)
@@ -79,7 +79,7 @@ def test_it_is_refused_with_the_command_that_migrates_it_and_then_gone_on_with(
     again = nightlabel("run", folder)
 
     assert upgraded.returncode == 0
-    assert f"from schema {SCHEMA} to {storage.schema.REVISION}" in upgraded.stdout
+    assert f"from schema {SCHEMA} to {storage.schema_version.REVISION}" in upgraded.stdout
     assert "Going on with" in again.stderr
     assert nightlabel.sql("select count(*), count(label_1) from results") == [(IMAGES, IMAGES)]
     kept = nightlabel.sql("select image_id, label_1, score_1, labelled_at from outcomes order by image_id")

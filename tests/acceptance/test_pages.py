@@ -12,9 +12,9 @@ import pytest
 from report.comparison.page import comparison_page
 from report.page import write_page
 from runner.compare import compare
-from runner.truth import Truth
+from runner.truth_file import Truth
 from storage.database import Database
-from storage.schema import ensure_schema
+from storage.schema_version import ensure_schema
 from tests.command import Nightlabel
 from tests.conftest import missing
 from tests.unit.report.long_night import Faults, plant_long

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.database import Database
-from storage.schema import ensure_schema
+from storage.schema_version import ensure_schema
 from tests.unit.report.long_night import Faults, plant_long
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from storage.manifest import add_images, mark_published
 from storage.outcomes import Stored
 from storage.records import ImageRef
 from storage.runs import open_run
-from storage.schema import ensure_schema
+from storage.schema_version import ensure_schema
 from storage.tables import outcomes
 from tests.conftest import empty_database
 from tests.unit.storage.nights import MODEL, begin, failure, sample, store_with_sample, success

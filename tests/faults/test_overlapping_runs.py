@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import worker.storing
-from storage.claims import claim
+from storage.chunk_claims import claim
 from storage.identity import database_identity
 from storage.manifest import add_images, mark_published
 from storage.outcomes import store_one
 from storage.records import ImageRef
 from storage.runs import get_run, open_run, progress
-from storage.schema import ensure_schema
+from storage.schema_version import ensure_schema
 from tests.processes import NO_PROCESS
-from worker.middleware import MiddlewareStack
+from worker.chunk_middleware import MiddlewareStack
 from worker.process import WorkerProcess
 from worker.task import label_chunk
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from common.settings import Settings
-    from models.ready import ReadyModel
+    from models.ready_model import ReadyModel
     from storage.database import Database
 
 IMAGES = 5

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from common.settings import load_settings
 from producer.publish import Publisher
-from storage.claims import claim
+from producer.reconcile import Reconciler
+from storage.chunk_claims import claim
 from storage.database import Database
 from storage.identity import database_identity
 from storage.manifest import add_images, mark_published
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
 IMAGES = 24
 
 
-def publisher_of(farm: Farm) -> Publisher:
-    """Return what publishes the farm's only run."""
+def reconciler_of(farm: Farm) -> Reconciler:
+    """Return what finds the lost chunks of the farm's only run."""
     settings = load_settings(broker_url=farm.broker_url, database_url=farm.database_url)
     database = Database(settings.database_url)
     (run,) = unfinished_runs(database)
-    return Publisher(farm.app(), database, database_identity(database), run, settings)
+    app, identity = farm.app(), database_identity(database)
+    return Reconciler(app, database, identity, run, settings, Publisher(app, database, identity, run, settings))
 
 
 def test_a_worker_whose_main_process_is_slow_to_answer_keeps_its_chunks(
@@ -45,7 +47,7 @@ def test_a_worker_whose_main_process_is_slow_to_answer_keeps_its_chunks(
     worker_main = worker.process
     worker_main.send_signal(signal.SIGSTOP)
 
-    lost = [publisher_of(farm).reconcile() for _ in range(3)]
+    lost = [reconciler_of(farm).reconcile() for _ in range(3)]
 
     worker_main.send_signal(signal.SIGCONT)
     farm.go_on()
@@ -61,7 +63,7 @@ def test_a_worker_that_was_killed_keeps_nothing(farm: Farm, archive: Callable[[i
     farm.wait_until_none_is_left()
     worker.kill()
 
-    assert publisher_of(farm).reconcile() >= 1
+    assert reconciler_of(farm).reconcile() >= 1
 
 
 def test_a_run_whose_chunks_wait_behind_another_runs_has_not_stalled(

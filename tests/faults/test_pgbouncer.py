@@ -13,7 +13,7 @@ from sqlalchemy import literal, select, text
 from common.errors import DatabaseBusyError, DatabaseError
 from common.settings import load_settings
 from storage.database import Database
-from storage.schema import ensure_schema
+from storage.schema_version import ensure_schema
 from tests.faults.farm import Farm, wait_for_end, wait_to_say
 from tests.unit.storage.nights import add, ask, begin_run, label_all, number, photos
 

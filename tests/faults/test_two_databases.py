@@ -13,7 +13,7 @@ import pytest
 from broker.app import queue_name
 from storage.database import Database
 from storage.identity import database_identity
-from storage.schema import ensure_schema
+from storage.schema_version import ensure_schema
 from tests.command import Nightlabel, wait_until
 from tests.conftest import copy_photos
 from tests.faults.farm import wait_for_end

@@ -151,4 +151,4 @@ def test_the_report_imports_neither_engine_nor_what_only_its_page_needs() -> Non
 
 
 def test_a_worker_checks_the_schema_without_the_migrations_library() -> None:
-    assert "alembic" not in imported_with("storage.schema")
+    assert "alembic" not in imported_with("storage.schema_version")

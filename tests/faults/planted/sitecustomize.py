@@ -234,7 +234,7 @@ PLANTS = {
     "producer.publish": plant_in_publishing,
     "models.engines.openvino": plant_in_engine,
     "worker.labelling": plant_in_labelling,
-    "archive.local_file": plant_in_reading,
+    "archive.places.local_file": plant_in_reading,
     "worker.storing": plant_in_storing,
     "storage.connecting": plant_in_connecting,
     "storage.outcomes": plant_in_outcomes,

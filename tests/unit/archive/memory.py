@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from archive.failures import FailureKind, ImageError
 from archive.location import lies_below, name_below, scheme_of
-from archive.place import Contents, Version
+from archive.places.contract import Contents, Version
 from archive.sniff import has_image_suffix
 from storage.records import ImageRef
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from archive.blocking import Heartbeat
-    from archive.place import Listing
+    from archive.places.contract import Listing
 
 
 class Memory:

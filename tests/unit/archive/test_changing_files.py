@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import archive.local_file
+import archive.places.local_file
 from archive.failures import FailureKind, ImageError
-from archive.local_file import READS_OF_A_CHANGING_FILE
+from archive.places.local_file import READS_OF_A_CHANGING_FILE
 from archive.reading import ImageFile, read_image
 from storage.records import ChunkImage
 from worker.failed_outcome import failed
@@ -68,7 +68,7 @@ def move_folder(path: Path) -> None:
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, change: Callable[[], None], *, after: bool, times: int = 1) -> None:
     """Have something happen right before, or right after, the bytes of a file are read, the first times."""
-    really = archive.local_file._bytes
+    really = archive.places.local_file._bytes
     left = [times]
 
     def read(descriptor: int, size: int, heartbeat: Heartbeat) -> bytes:
@@ -78,7 +78,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, change: Callable[[], None], *, af
             change()
         return data if after else really(descriptor, size, heartbeat)
 
-    monkeypatch.setattr("archive.local_file._bytes", read)
+    monkeypatch.setattr("archive.places.local_file._bytes", read)
 
 
 def version(file: ImageFile) -> tuple[bytes, int, int, str]:
@@ -122,7 +122,7 @@ def test_a_file_that_grows_without_end_is_not_read_without_end(photo: Path, monk
             file.write(bytes(100))
         return really(descriptor, count)
 
-    monkeypatch.setattr("archive.local_file.os.read", read)
+    monkeypatch.setattr("archive.places.local_file.os.read", read)
     with pytest.raises(ImageError):
         read_image(str(photo), [str(photo.parent)], 1000)
     assert len(asked) <= 3 * READS_OF_A_CHANGING_FILE

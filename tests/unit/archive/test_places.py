@@ -17,7 +17,7 @@ from archive.sample import draw_sample
 from archive.scan import find_image, find_roots, scan
 from common.errors import ArchiveError
 from common.settings import load_settings
-from runner.watching import ArchiveWatch
+from runner.archive_watch import ArchiveWatch
 from storage.records import ChunkImage
 from tests.command import wait_until
 from tests.unit.archive.memory import Memory
@@ -27,9 +27,9 @@ from worker.labelling import Labeller
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from archive.place import Contents, Place
+    from archive.places.contract import Contents, Place
     from common.settings import Settings
-    from models.ready import ReadyModel
+    from models.ready_model import ReadyModel
 
 GOLDFINCH = "n01531178_goldfinch.jpg"
 
@@ -158,7 +158,7 @@ def test_one_of_its_images_is_classified_by_name(settings: Settings) -> None:
 def test_its_roots_are_watched_and_one_that_is_an_image_fails_by_itself(
     memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runner.watching.ARCHIVE_EVERY_S", 0.01)
+    monkeypatch.setattr("runner.archive_watch.ARCHIVE_EVERY_S", 0.01)
     watch = ArchiveWatch(["mem://holiday", "mem://holiday2/secret.jpg"])
     watch.start()
     del memory.images["mem://holiday2/secret.jpg"]

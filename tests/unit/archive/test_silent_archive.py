@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("archive.walk", "archive.scan"):
+    for module in ("archive.places.walk", "archive.scan"):
         monkeypatch.setattr(f"{module}.SILENT_S", 0.5)
 
 
@@ -42,7 +42,7 @@ def test_a_folder_that_never_answers_is_left_out_and_all_others_are_scanned(root
 def silent_file(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Have the look at a file without a suffix, into its first bytes, never return."""
     end = threading.Event()
-    monkeypatch.setattr("archive.walk.read_head", lambda *_: end.wait())
+    monkeypatch.setattr("archive.places.walk.read_head", lambda *_: end.wait())
     yield
     end.set()
 

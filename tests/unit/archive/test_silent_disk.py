@@ -100,7 +100,7 @@ def test_a_large_file_that_never_answers_is_not_waited_for_either(
 ) -> None:
     """It is read at its turn, for which the whole process would wait."""
     end = threading.Event()
-    monkeypatch.setattr("archive.local_file._bytes", lambda *_: end.wait() and b"")
+    monkeypatch.setattr("archive.places.local_file._bytes", lambda *_: end.wait() and b"")
     (folder / "large.tif").write_bytes(bytes(READ_AHEAD_MAX_BYTES + 1))
 
     with pytest.raises(ImageError) as caught:
@@ -123,7 +123,7 @@ def test_a_file_that_comes_slowly_is_waited_for(folder: Path, monkeypatch: pytes
             heartbeat()
         return data
 
-    monkeypatch.setattr("archive.local_file._bytes", slow)
+    monkeypatch.setattr("archive.places.local_file._bytes", slow)
     monkeypatch.setattr("archive.blocking._GRACE_S", 0.0)
     (folder / "slow.jpg").write_bytes(data)
 

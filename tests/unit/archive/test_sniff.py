@@ -12,7 +12,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from archive.local_file import read_head
+from archive.places.local_file import read_head
 from archive.sniff import HEAD_BYTES, has_image_suffix, is_image_head
 
 if TYPE_CHECKING:

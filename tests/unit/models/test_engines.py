@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from common.settings import Settings
-    from models.ready import ReadyModel
+    from models.ready_model import ReadyModel
 
 BATCH_SIZE = 8
 #: What the trained weights reach with torchvision itself, less the two photos that rounding may turn. Source:

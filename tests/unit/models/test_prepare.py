@@ -18,13 +18,13 @@ from models.catalogue import catalogue_path, find_entry, load_catalogue
 from models.convert import write_model
 from models.engines import load_engine
 from models.prepare import prepare
-from models.prepared import prepared_dir, prepared_precisions
+from models.prepared_folder import prepared_dir, prepared_precisions
 from models.resolve import model_of, resolve, resolve_recorded
 from tests.processes import answer_of, start_python
 
 if TYPE_CHECKING:
     from common.settings import Settings
-    from models.ready import ReadyModel
+    from models.ready_model import ReadyModel
     from storage.records import Model
 
 #: The model that is prepared the fastest, in 6 s, most of which are torch's import.
@@ -40,7 +40,7 @@ _PREPARE_AND_COUNT = """
 import json, sys
 from pathlib import Path
 import models.prepare
-from models.prepared import model_from_json
+from models.prepared_folder import model_from_json
 
 begun = []
 run_apart = models.prepare.run_apart

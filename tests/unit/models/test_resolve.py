@@ -16,7 +16,7 @@ from common.settings import load_settings
 from models.catalogue import catalogue_path, find_entry, load_catalogue
 from models.engines import load_engine
 from models.engines.reference import build_reference, preprocessing_of, recipe_of
-from models.prepared import prepared_dir
+from models.prepared_folder import prepared_dir
 from models.resolve import resolve, resolve_recorded
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from common.settings import Settings
-    from models.ready import ReadyModel
+    from models.ready_model import ReadyModel
 
 CLASSIFIERS = 80
 #: A proxy that refuses at once: a download fails here as it does on a machine without internet access.

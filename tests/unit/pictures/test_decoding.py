@@ -12,7 +12,7 @@ from PIL import Image, ImageChops, ImageOps
 
 from pictures.decoding import decode
 from pictures.formats import StrippedFile
-from pictures.jpeg import decode_jpeg
+from pictures.jpeg_decoder import decode_jpeg
 from tests.unit.pictures.pictures import BEST, MAX_PIXELS, encoded, farthest, on_average, plain_view, view
 
 if TYPE_CHECKING:

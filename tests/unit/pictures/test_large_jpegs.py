@@ -11,7 +11,7 @@ from PIL import Image
 
 from pictures.decoding import decode
 from pictures.formats import StrippedFile
-from pictures.jpeg import decode_jpeg
+from pictures.jpeg_decoder import decode_jpeg
 from storage.records import ChunkImage
 from worker.labelling import Labeller
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from common.settings import Settings
-    from models.ready import ReadyModel
+    from models.ready_model import ReadyModel
     from storage.records import Preprocessing
 
 MAX_PIXELS = 100_000_000

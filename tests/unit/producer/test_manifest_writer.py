@@ -16,7 +16,7 @@ from producer.enqueue import write_manifest
 from producer.manifest_writer import ManifestWriter
 from storage.database import Database
 from storage.runs import get_run, open_run, progress
-from storage.schema import ensure_schema
+from storage.schema_version import ensure_schema
 from tests.command import wait_until
 from tests.unit.archive.archives import put
 from tests.unit.storage.nights import MODEL

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from producer.follower import QuietWatch
+from producer.run_follower import QuietWatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ def test_it_is_not_quiet_before_its_time() -> None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, in seconds, as the watches see it: to be set."""
     now = [1000.0]
-    monkeypatch.setattr("producer.follower.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("producer.run_follower.time.monotonic", lambda: now[0])
     return now
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage.database import Database
-from storage.schema import ensure_schema
+from storage.schema_version import ensure_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from common.settings import load_settings
 from runner.local_workers import LONGEST_PAUSE_S, MAX_DEATHS, LocalWorkers
 from storage.database import Database
 from storage.identity import database_identity
-from storage.schema import ensure_schema
+from storage.schema_version import ensure_schema
 from tests.command import wait_until, wait_until_gone
 from tests.faults.farm import PLANTED
 

@@ -9,12 +9,12 @@ import pytest
 from common.errors import ArchiveError, BrokerBusyError, DatabaseBusyError
 from common.settings import load_settings
 from runner.display import Silent
+from runner.failure_watch import FAILURE_WINDOW
 from runner.local_workers import LocalWorkers
 from runner.supervisor import REDIS_SILENT_S, Supervisor
-from runner.watching import FAILURE_WINDOW
 from storage.database import Database
 from storage.records import Progress
-from storage.schema import ensure_schema
+from storage.schema_version import ensure_schema
 from tests.faults.farm import kill_redis
 from tests.unit.storage.nights import add, ask, begin_run, label_all, photos
 

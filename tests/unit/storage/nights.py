@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, text
 
-from storage.claims import chunk_images, claim
+from storage.chunk_claims import chunk_images, claim
 from storage.identity import database_identity
 from storage.manifest import add_images, mark_published
 from storage.outcomes import Stored, store
@@ -18,7 +18,7 @@ from storage.tables import images
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from storage.claims import Claim
+    from storage.chunk_claims import Claim
     from storage.database import Database
     from storage.manifest import Added
     from storage.records import Chunk, ChunkImage, Run

@@ -15,7 +15,7 @@ import storage.connecting
 from common.errors import DatabaseBusyError, DatabaseError, NightlabelError, UsageError
 from common.settings import load_settings
 from storage.database import Database
-from storage.schema import check_schema, ensure_schema
+from storage.schema_version import check_schema, ensure_schema
 from tests.unit.storage.nights import add, ask, begin_run, change, photos
 from tests.unit.storage.privileges import without_privileges
 
@@ -164,7 +164,7 @@ def test_a_transaction_that_raises_leaves_nothing(database: Database) -> None:
 
     with pytest.raises(RuntimeError):
         begin_and_raise()
-    assert ask(database, "select version_num from alembic_version") == [(storage.schema.REVISION,)]
+    assert ask(database, "select version_num from alembic_version") == [(storage.schema_version.REVISION,)]
 
 
 def test_a_postgres_that_dies_in_mid_run_is_worth_trying_again(own_postgres: PostgresServer) -> None:

@@ -20,7 +20,7 @@ from common.errors import DatabaseBusyError, DatabaseError, DatabaseRefusedError
 from common.settings import load_settings
 from storage.database import Database
 from storage.errors import translate_error
-from storage.schema import ensure_schema
+from storage.schema_version import ensure_schema
 from tests.unit.storage.nights import change
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from common.errors import DatabaseBusyError, DatabaseError, UsageError
 from common.settings import load_settings
 from storage.database import Database
 from storage.export import COLUMNS, result_pages
-from storage.schema import ensure_schema
+from storage.schema_version import ensure_schema
 from tests.unit.storage.nights import add, ask, begin_run, label_all, number, photos
 
 if TYPE_CHECKING:

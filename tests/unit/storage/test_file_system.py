@@ -12,7 +12,7 @@ import pytest
 
 from common.errors import DatabaseError
 from storage.database import Database
-from storage.schema import ensure_schema
+from storage.schema_version import ensure_schema
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,9 +13,9 @@ from sqlalchemy import Connection, event
 from common.settings import load_settings
 from storage.database import Database
 from storage.records import ImageRef
-from storage.schema import ensure_schema, upgrade
+from storage.schema_version import ensure_schema, upgrade
 from tests.unit.storage.nights import add, ask, begin_run, change, label_all
-from tests.unit.storage.test_schema import older_version
+from tests.unit.storage.test_schema_version import older_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ import pytest
 from common.errors import UsageError
 from common.settings import as_environment, load_settings
 from storage.database import Database
-from storage.schema import check_schema, ensure_schema
+from storage.schema_version import check_schema, ensure_schema
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from storage.claims import claim, mark_suspect
+from storage.chunk_claims import claim, mark_suspect
 from storage.figures import worker_samples
 from storage.identity import database_identity
 from storage.outcomes import Stored, store_one, stored_images

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event
 
-from storage.claims import claim
+from storage.chunk_claims import claim
 from storage.database import Database
 from storage.identity import database_identity
 from storage.outcomes import Stored

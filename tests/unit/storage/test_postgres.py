@@ -15,7 +15,7 @@ from common.errors import DatabaseError
 from common.settings import load_settings
 from storage.database import Database
 from storage.records import ImageRef
-from storage.schema import check_schema, ensure_schema, upgrade
+from storage.schema_version import check_schema, ensure_schema, upgrade
 from tests.servers import postgres_bin
 from tests.unit.storage.nights import add, ask, begin_run, change, label_all, number, photos
 

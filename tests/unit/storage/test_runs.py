@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from storage.claims import claim
+from storage.chunk_claims import claim
 from storage.identity import database_identity
-from storage.lease import Holder, acquire
 from storage.manifest import Added
 from storage.outcomes import Stored
 from storage.records import Progress
+from storage.run_leases import Holder, acquire
 from storage.runs import (
     begin_scan,
     cancel,

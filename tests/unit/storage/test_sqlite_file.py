@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from common.errors import DatabaseBusyError, DatabaseError
 from storage.database import Database
-from storage.schema import ensure_schema
+from storage.schema_version import ensure_schema
 from tests.unit.storage.nights import ask, begin_run, change
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from storage.claims import claim
+from storage.chunk_claims import claim
 from storage.database import Database
 from storage.identity import database_identity
 from storage.manifest import PublishedChunk, mark_published, open_chunks, requeue_chunks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from storage.claims import chunk_images, claim, mark_suspect, record_crash
+from storage.chunk_claims import chunk_images, claim, mark_suspect, record_crash
 from storage.identity import database_identity
 from storage.manifest import add_images, mark_published
 from storage.records import ImageRef
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from common.settings import Settings
-    from models.ready import ReadyModel
-    from storage.claims import Claim
+    from models.ready_model import ReadyModel
+    from storage.chunk_claims import Claim
     from storage.database import Database
     from storage.records import Chunk, ChunkImage
 

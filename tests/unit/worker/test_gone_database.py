@@ -9,7 +9,7 @@ import pytest
 from common.errors import DatabaseError
 from storage.database import Database
 from storage.identity import database_identity
-from storage.schema import ensure_schema
+from storage.schema_version import ensure_schema
 from tests.processes import NO_PROCESS
 from worker.database_queue import _identity
 from worker.process import WorkerProcess

@@ -10,11 +10,11 @@ import pytest
 
 import worker.samples
 from storage.outcomes import Stored
-from worker.middleware import ChunkResult
+from worker.chunk_middleware import ChunkResult
 from worker.samples import ProcessSampler
 
 if TYPE_CHECKING:
-    from storage.claims import Claim
+    from storage.chunk_claims import Claim
 
 
 def test_samples_are_kept_every_few_seconds_and_hold_what_the_process_holds(

@@ -14,8 +14,8 @@ from common.errors import ArchiveError, EngineError
 from storage.outcomes import Stored, store, store_one
 from storage.runs import cancel, progress, set_engine
 from tests.unit.worker.nights import IMAGES
+from worker.chunk_errors import ReplaceProcess
 from worker.labelling import Labeller
-from worker.requeue import ReplaceProcess
 from worker.service import Replacements
 from worker.single_images import MAX_SEEN_CRASHES, MAX_UNSEEN_CRASHES
 from worker.task import label_chunk

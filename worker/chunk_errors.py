@@ -11,12 +11,12 @@ from billiard.pool import EX_RECYCLE
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 
 from common.errors import ArchiveError, DatabaseBusyError, DatabaseError, EngineError, ModelError
-from storage.claims import clear_suspect, release_claim
+from storage.chunk_claims import clear_suspect, release_claim
 from worker.log_fields import chunk_fields
 
 if TYPE_CHECKING:
     from broker.message import ChunkMessage
-    from storage.claims import Claim
+    from storage.chunk_claims import Claim
     from worker.process import WorkerProcess
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from runner.display import SILENT
 from runner.run import OpenedRun, follow_run, tell_start
 from storage import runs
 from storage.manifest import failed_runs
-from storage.schema import existing_database
+from storage.schema_version import existing_database
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,15 +7,15 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archive.local_file import read_file, version_of_file
 from archive.location import scheme_of
-from archive.walk import Walk
+from archive.places.local_file import read_file, version_of_file
+from archive.places.walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from archive.blocking import Heartbeat
-    from archive.place import Contents, Listing, Version
+    from archive.places.contract import Contents, Listing, Version
     from storage.records import ImageRef
 
 

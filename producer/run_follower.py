@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from producer.lease import Lease
     from producer.manifest_writer import ManifestWriter
     from producer.publish import Publisher
+    from producer.reconcile import Reconciler
     from storage.database import Database
     from storage.records import Progress, Run
 
@@ -104,6 +105,7 @@ class Follower:
         *,
         lease: Lease,
         publisher: Publisher,
+        reconciler: Reconciler,
         manifest: ManifestWriter,
         supervision: Supervision,
         is_queue_shared: bool,
@@ -115,6 +117,7 @@ class Follower:
             run: the run.
             lease: of the run, entered.
             publisher: its way to the queue.
+            reconciler: what finds its lost chunks.
             manifest: what writes its manifest, started.
             supervision: what is done beside it.
             is_queue_shared: whether Redis outlives the run: then nothing of the run may stay there.
@@ -124,6 +127,7 @@ class Follower:
         self._run = run
         self._lease = lease
         self._publisher = publisher
+        self._reconciler = reconciler
         self._manifest = manifest
         self._supervision = supervision
         self._is_queue_shared = is_queue_shared
@@ -150,7 +154,7 @@ class Follower:
                 self._manifest.check()
                 self._supervision.keep_alive()
                 if not is_reconciled:
-                    self._publisher.reconcile()  # what an earlier run, or an outage just over, left behind
+                    self._reconciler.reconcile()  # what an earlier run, or an outage just over, left behind
                     is_reconciled = True
                 if self._round(until_published=until_published):
                     return
@@ -197,14 +201,14 @@ class Follower:
         if state.chunks_done == state.chunks:
             if self._is_queue_shared:
                 with suppress(BrokerError):  # then Redis delivers them once more, and nobody labels them
-                    self._publisher.forget_done()
+                    self._reconciler.discard_done()
             return True
-        return until_published and not state.chunks_waiting and not self._publisher.reconcile()
+        return until_published and not state.chunks_waiting and not self._reconciler.reconcile()
 
     def _publish_lost(self, state: Progress) -> None:
         """Publish again what got lost, once nothing of this run moves, though some of it was published."""
         if self._quiet.is_quiet(state.chunks_done, state.chunks_published):
-            lost = self._publisher.reconcile()
+            lost = self._reconciler.reconcile()
             self._quiet.found(lost)
             if lost:
                 what = "1 chunk" if lost == 1 else f"{lost:,} chunks"

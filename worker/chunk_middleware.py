@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from broker.message import ChunkMessage
-    from storage.claims import Claim
+    from storage.chunk_claims import Claim
     from storage.outcomes import Stored
     from storage.records import Outcome
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import runner.watching
-from archive.folder import LocalFolder
+import runner.archive_watch
+from archive.places.folder import LocalFolder
 from common.errors import ArchiveError
-from runner.watching import FAILURE_WINDOW, ArchiveWatch, FailureWatch, StallWatch
+from runner.archive_watch import ArchiveWatch
+from runner.failure_watch import FAILURE_WINDOW, FailureWatch
+from runner.stall_watch import StallWatch
 from storage.records import Progress
 from tests.command import wait_until
 
@@ -25,7 +27,7 @@ PUBLISHED = Progress(images=640, chunks=10)
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, in seconds, as the watches see it: to be set."""
     now = [1000.0]
-    monkeypatch.setattr("runner.watching.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("runner.stall_watch.time.monotonic", lambda: now[0])
     return now
 
 
@@ -119,7 +121,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(root)
         return reason
 
-    monkeypatch.setattr(runner.watching, "ARCHIVE_EVERY_S", 0.01)
+    monkeypatch.setattr(runner.archive_watch, "ARCHIVE_EVERY_S", 0.01)
     monkeypatch.setattr(LocalFolder, "why_gone", noted)
     return seen
 
@@ -163,8 +165,8 @@ def test_a_disk_that_does_not_answer_counts_as_gone(tmp_path: Path, monkeypatch:
     """A share whose server is away blocks whoever asks it, and cannot be had here: the answer is held back instead."""
     answer = threading.Event()
     monkeypatch.setattr(LocalFolder, "why_gone", lambda *_: answer.wait())
-    monkeypatch.setattr(runner.watching, "ARCHIVE_EVERY_S", 0.01)
-    monkeypatch.setattr(runner.watching, "ARCHIVE_SILENT_S", 0.1)
+    monkeypatch.setattr(runner.archive_watch, "ARCHIVE_EVERY_S", 0.01)
+    monkeypatch.setattr(runner.archive_watch, "ARCHIVE_SILENT_S", 0.1)
     watch = ArchiveWatch([str(tmp_path)])
     watch.start()
     assert f"the disk of {tmp_path} has not answered" in wait_until(lambda: problem_of(watch))

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import producer.follower
+import producer.run_follower
 from broker.queue import depth, unacknowledged
 from common.errors import ArchiveError, BrokerBusyError, CancelledError, DatabaseError, FollowedError
 from producer.enqueue import Enqueued, Refused
-from producer.follower import Follower, QuietWatch
 from producer.lease import Lease
 from producer.manifest_writer import ManifestWriter
 from producer.publish import Publisher
+from producer.reconcile import Reconciler
+from producer.run_follower import Follower, QuietWatch
 from storage.records import Chunk, Progress
 from storage.runs import cancel, progress
 from tests.faults.farm import kill_redis
@@ -82,8 +83,8 @@ def labelling(redis: PrivateRedis, database: Database, run: Run) -> Labelling:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(producer.follower, "_POLL_S", 0.01)
-    monkeypatch.setattr(producer.follower, "_RETRY_S", 0.01)
+    monkeypatch.setattr(producer.run_follower, "_POLL_S", 0.01)
+    monkeypatch.setattr(producer.run_follower, "_RETRY_S", 0.01)
     monkeypatch.setattr(QuietWatch, "QUIET_S", 0.0)
 
 
@@ -94,13 +95,15 @@ def follow(
     *,
     until_published: bool = False,
 ) -> None:
-    database, run = labelling.database, labelling.run
+    database, run, settings = labelling.database, labelling.run, settings_for(labelling.redis)
+    publisher = Publisher(app, database, IDENTITY, run, settings)
     with Lease(database, run.id) as lease, ManifestWriter(write) as manifest:
         Follower(
             database,
             run,
             lease=lease,
-            publisher=Publisher(app, database, IDENTITY, run, settings_for(labelling.redis)),
+            publisher=publisher,
+            reconciler=Reconciler(app, database, IDENTITY, run, settings, publisher),
             manifest=manifest,
             supervision=labelling,
             is_queue_shared=True,
@@ -163,7 +166,7 @@ def test_an_outage_is_endured_and_said_once(app: Celery, labelling: Labelling) -
 
 
 def test_an_outage_that_lasts_ends_the_run(app: Celery, labelling: Labelling, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(producer.follower, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(producer.run_follower, "PATIENCE_S", 0.0)
     kill_redis(labelling.redis)
 
     with pytest.raises(BrokerBusyError):

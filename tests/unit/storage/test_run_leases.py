@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from common.errors import CancelledError, DatabaseError
 from storage.database import Database
-from storage.lease import Holder, acquire, release
+from storage.run_leases import Holder, acquire, release
 from storage.runs import cancel, get_run
 from storage.tables import runs
 from tests.unit.storage.nights import begin_run, change

@@ -15,15 +15,15 @@ from storage.records import ProcessSample
 from storage.runs import progress
 from tests.unit.storage.nights import ask, number
 from tests.unit.worker.nights import IMAGES
+from worker.chunk_errors import ReplaceProcess
+from worker.chunk_middleware import ChunkMiddleware, ChunkResult, MiddlewareStack
 from worker.labelling import Labeller
-from worker.middleware import ChunkMiddleware, ChunkResult, MiddlewareStack
-from worker.requeue import ReplaceProcess
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from broker.message import ChunkMessage
-    from storage.claims import Claim
+    from storage.chunk_claims import Claim
     from storage.samples import ChunkRow
     from tests.unit.worker.nights import Night
 

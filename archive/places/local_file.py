@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from archive.failures import FailureKind, ImageError
 from archive.location import lies_in
-from archive.place import Contents, Version
+from archive.places.contract import Contents, Version
 from storage.records import mtime_ns_of
 
 if TYPE_CHECKING:

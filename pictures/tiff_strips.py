@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import simplejpeg
 
 from pictures.formats.jpeg import scans_of
-from pictures.rows import check_rows
+from pictures.png_rows import check_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from archive.failures import FailureKind, ImageError
-from pictures.costs import AVIF_MAX_SIDE
 from pictures.decoding import decode
 from pictures.formats.jpeg import scans_of
+from pictures.limits import AVIF_MAX_SIDE
 from tests.processes import in_a_process
 from tests.unit.pictures.pictures import encoded, view
 

@@ -10,8 +10,8 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 from archive.blocking import CallThreads
-from archive.local_file import read_head, version_from
 from archive.location import lies_below, name_below
+from archive.places.local_file import read_head, version_from
 from archive.skipped_folders import CACHE_TAG_NAME, has_cache_tag, is_skipped_by_content, is_skipped_by_name
 from archive.sniff import HEAD_BYTES, has_image_suffix, is_image_head
 from common.errors import ArchiveError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from archive.blocking import Heartbeat
-    from archive.place import Listing
+    from archive.places.contract import Listing
 
 logger = logging.getLogger(__name__)
 

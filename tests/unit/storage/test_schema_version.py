@@ -14,11 +14,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
-import storage.schema
+import storage.schema_version
 from common.errors import DatabaseError
 from common.settings import load_settings
 from storage.database import Database
-from storage.schema import REVISION, check_schema, ensure_schema, upgrade
+from storage.schema_version import REVISION, check_schema, ensure_schema, upgrade
 from storage.tables import metadata
 from tests.unit.storage.nights import ask, change
 from tests.unit.storage.processes import at_once
@@ -26,7 +26,7 @@ from tests.unit.storage.processes import at_once
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MIGRATIONS = Path(storage.schema.__file__).with_name("migrations")
+MIGRATIONS = Path(storage.schema_version.__file__).with_name("migrations")
 
 #: What DESIGN.md promises of the views, in the order in which `select *` shows it, and what was added since.
 RESULTS = [
@@ -65,8 +65,8 @@ def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(MIGRATIONS, folder / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
     migration = NEXT_MIGRATION.replace("HEAD", REVISION)
     (folder / "migrations" / "versions" / "next.py").write_text(migration)
-    monkeypatch.setattr(storage.schema, "__file__", str(folder / "schema.py"))
-    monkeypatch.setattr(storage.schema, "REVISION", "next")
+    monkeypatch.setattr(storage.schema_version, "__file__", str(folder / "schema.py"))
+    monkeypatch.setattr(storage.schema_version, "REVISION", "next")
 
 
 def recorded_revision(database: Database) -> str:
@@ -182,8 +182,8 @@ def older_version(monkeypatch: pytest.MonkeyPatch, folder: Path, revision: str) 
     for file in (folder / "migrations" / "versions").glob("*.py"):
         if file.name[: len(revision)] > revision:
             file.unlink()
-    monkeypatch.setattr(storage.schema, "__file__", str(folder / "schema.py"))
-    monkeypatch.setattr(storage.schema, "REVISION", revision)
+    monkeypatch.setattr(storage.schema_version, "__file__", str(folder / "schema.py"))
+    monkeypatch.setattr(storage.schema_version, "REVISION", revision)
 
 
 def test_a_database_of_the_first_version_keeps_its_labels_and_the_views_that_people_made(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archive.folder import LocalFolder
 from archive.location import scheme_of
+from archive.places.contract import Version
+from archive.places.folder import LocalFolder
 from common.errors import ArchiveError
 from storage.records import shown
 
 if TYPE_CHECKING:
-    from archive.place import Place
+    from archive.places.contract import Place
+
+__all__ = ["PLACES", "Version", "place_of"]
 
 #: The first that knows a location is asked about it.
 PLACES: tuple[Place, ...] = (LocalFolder(),)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from common.errors import ModelError, UsageError
-from runner.retry import open_retry_runs
+from runner.retry_failures import open_retry_runs
 from storage.runs import get_run, open_run, progress
 from tests.command import wait_until
 from tests.unit.storage.nights import add, ask, label, label_all, number, photos, take
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from common.settings import Settings
-    from models.ready import ReadyModel
+    from models.ready_model import ReadyModel
     from producer.manifest_writer import ManifestWriter
     from storage.database import Database
     from storage.records import Model, Run

@@ -10,7 +10,7 @@ import numpy as np
 import simplejpeg
 
 from archive.failures import FailureKind, ImageError
-from pictures.rows import check_rows
+from pictures.png_rows import check_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
