@@ -71,7 +71,7 @@ def test_a_run_ends_well(
         errors = wait_for_end(worker)
     assert followed.returncode == 0, followed.stderr
     assert nightlabel.sql("select count(*) from outcomes where status = 'ok'") == [(IMAGES,)]
-    assert "0 chunks wait, 0 are taken" in status.stdout
+    assert "Queue: 0 waiting, 0 unacknowledged" in status.stdout
     assert "insecure" not in errors
 
 
