@@ -33,7 +33,7 @@ def measure(photos: Path, weights_dir: Path, precisions: Sequence[str]) -> Secti
     paths = sorted(str((photos / name).resolve()) for name in truth)
     expected = _by_torchvision(paths, weights_dir)
     right = np.array([truth[Path(path).name] for path in paths])
-    lines = ["| | same best label | best label is the true one | measured on |", "|---|---|---|---|"]
+    lines = ["| | same best label | top-1 accuracy | measured on |", "|---|---|---|---|"]
     lines.append(f"| torchvision and torch, fp32 | – | {np.mean(expected == right):.1%} | {len(paths)} photos |")
     figures = {}
     for precision in precisions:

@@ -167,7 +167,7 @@ def run(rows: int, workers: int, database_url: str | None) -> dict[int, list[Mom
 
 def table(moments: dict[int, list[Moment]]) -> Section:
     """Return what an image cost, and what the processes held, at each mark."""
-    lines = ["| manifest rows | µs an image, wall | CPU: producer | Redis | workers | MB: producer | Redis | worker |"]
+    lines = ["| manifest rows | µs per image, wall | CPU: producer | Redis | workers | MB: producer | Redis | worker |"]
     lines.append("|" + "---|" * 8)
     figures = {}
     for mark, seen in moments.items():

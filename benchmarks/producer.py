@@ -35,8 +35,8 @@ def measure(weights_dir: Path, files: int, database_url: str | None) -> Section:
         again_s = _enqueue(archive, variables) - start_s
     lines = ["| | seconds | images/s |", "|---|---|---|"]
     lines.append(f"| {files:,} new images: scan, manifest, queue | {new_s:.1f} | {files / new_s:,.0f} |")
-    lines.append(f"| the same, when they have their labels | {again_s:.1f} | {files / again_s:,.0f} |")
-    lines.append(f"| starting and ending `nightlabel enqueue`, not counted above | {start_s:.1f} | |")
+    lines.append(f"| the same again, once they have labels | {again_s:.1f} | {files / again_s:,.0f} |")
+    lines.append(f"| start-up and shutdown of `nightlabel enqueue`, not included above | {start_s:.1f} | |")
     return Section(lines, {"files": files, "start_s": start_s, "new_s": new_s, "again_s": again_s})
 
 

@@ -49,7 +49,7 @@ def measure(archive: Path, weights_dir: Path) -> Section:
     lines = ["| part | share of a worker's time |", "|---|---|"]
     lines += [f"| {part} | {share:.1%} |" for part, share in shares.items()]
     others = 1 - sum(shares[part] for part in ("decode", "resize", "inference"))
-    lines.append(f"| **all that is not decode, resize or inference** | **{others:.1%}** |")
+    lines.append(f"| **everything but decode, resize and inference** | **{others:.1%}** |")
     return Section(lines, shares)
 
 

@@ -37,14 +37,14 @@ def measure(archive: Path, weights_dir: Path, rounds: int, precisions: Sequence[
         for precision in precisions
         for threads in dict.fromkeys((1, available_cpus()))
     }
-    lines = ["| | an image, p50 | p99 | start to first labels | peak memory |", "|---|---|---|---|---|"]
+    lines = ["| | latency p50 | latency p99 | start to first labels | peak memory |", "|---|---|---|---|---|"]
     for name, times in found.items():
         p50, p99, start, peak = (
             statistics.median(one[name] for one in times) for name in ("p50_ms", "p99_ms", "start_s", "peak_mb")
         )
         lines.append(f"| {name} | {p50:.1f} ms | {p99:.1f} ms | {start:.2f} s | {peak:.0f} MB |")
     lines.append(
-        f"| quoted by the field | {QUOTED['p50_ms']:.0f} ms | | {QUOTED['start_s']} s | {QUOTED['peak_mb']:.0f} MB |"
+        f"| commonly quoted | {QUOTED['p50_ms']:.0f} ms | | {QUOTED['start_s']} s | {QUOTED['peak_mb']:.0f} MB |"
     )
     return Section(lines, found)
 

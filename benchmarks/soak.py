@@ -64,10 +64,10 @@ def requests(photos: Path, weights_dir: Path, minutes: float) -> Section:
     rise = _mb_an_hour(np.arange(len(rss)) * REQUEST_EVERY_S, rss)
     lines = [
         f"{len(rss):,} requests in {minutes:.0f} minutes, {found['failed']} failed.",
-        f"Memory {rss[0]:.1f} MB after the first, {rss[-1]:.1f} MB after the last, {rise:+.2f} MB an hour.",
+        f"Memory {rss[0]:.1f} MB after the first, {rss[-1]:.1f} MB after the last, {rise:+.2f} MB/h.",
         "",
         *_by_part(
-            "milliseconds a request",
+            "ms per request",
             {name: [f"{value:.1f}" for value in values] for name, values in percentiles.items()},
         ),
     ]
@@ -81,7 +81,7 @@ def _mb_an_hour(at_s: Any, rss_mb: Any) -> float:
 
 
 def _steady_table(samples: list[Sample], images: list[tuple[float, float, str, str]]) -> Section:
-    lines = ["| process | processes | MB after the warm-up | MB at the end | MB an hour |", "|---|---|---|---|---|"]
+    lines = ["| process | processes | MB after the warm-up | MB at the end | MB/h |", "|---|---|---|---|---|"]
     figures: dict[str, Any] = {}
     for name in dict.fromkeys(sample.process for sample in samples):
         own = [sample for sample in samples if sample.process == name]
@@ -102,13 +102,13 @@ def _steady_table(samples: list[Sample], images: list[tuple[float, float, str, s
             "",
             {
                 "images/s": [f"{speed:.1f}" for speed in speeds],
-                "p99 of an image, ms": [f"{value:.0f}" for value in p99],
+                "p99 latency, ms": [f"{value:.0f}" for value in p99],
             },
         ),
         "",
         f"{len(images):,} images, {sum(one[2] != 'ok' for one in images)} failed.",
         f"From the first part to the last the speed changed by {speeds[-1] / speeds[0] - 1:+.1%}.",
-        f"No worker was silent for longer than {max(silences.values()):.1f} s.",
+        f"The longest gap between two outcomes of a worker was {max(silences.values()):.1f} s.",
     ]
     return Section(lines, figures)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from celery import Celery
 from celery.signals import worker_process_init
 
-FOLDER = os.environ.get("EVENING_FOLDER", ".")
-app = Celery("evening_celery", broker=os.environ.get("EVENING_BROKER", "redis://"))
+FOLDER = os.environ.get("SIMPLE_FOLDER", ".")
+app = Celery("simple_celery", broker=os.environ.get("SIMPLE_BROKER", "redis://"))
 app.conf.update(task_ignore_result=True, worker_prefetch_multiplier=4)
 state: dict[str, object] = {}
 
@@ -25,7 +25,7 @@ def load(**_: object) -> None:
 
     torch.set_num_threads(1)
     model = resnet18()
-    model.load_state_dict(torch.load(os.environ["EVENING_WEIGHTS"], weights_only=True))
+    model.load_state_dict(torch.load(os.environ["SIMPLE_WEIGHTS"], weights_only=True))
     state["model"] = model.eval()
     state["transforms"] = ResNet18_Weights.IMAGENET1K_V1.transforms()
     state["categories"] = ResNet18_Weights.IMAGENET1K_V1.meta["categories"]
@@ -54,10 +54,10 @@ def main(archive: str, weights: str) -> None:
         database = sqlite3.connect(f"{folder}/evening.db", timeout=30)
         database.execute("pragma journal_mode=wal")
         database.execute("create table results (path text primary key, labels text, labelled_at real)")
-        environment = os.environ | {"EVENING_FOLDER": folder, "EVENING_BROKER": redis.url, "EVENING_WEIGHTS": weights}
+        environment = os.environ | {"SIMPLE_FOLDER": folder, "SIMPLE_BROKER": redis.url, "SIMPLE_WEIGHTS": weights}
         app.conf.broker_url = redis.url
         worker = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", "evening_celery", "worker", "-c", "2", "-l", "ERROR"],
+            [sys.executable, "-m", "celery", "-A", "simple_celery", "worker", "-c", "2", "-l", "ERROR"],
             cwd=Path(__file__).parent,
             env=environment,
             stdout=subprocess.DEVNULL,
