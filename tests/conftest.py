@@ -59,7 +59,7 @@ def weights_dir() -> Path:
 @pytest.fixture(scope="session")
 def photos() -> Path:
     """125 real, labelled photos, and `truth.csv`."""
-    folder = _SHARED / "images"
+    folder = (_SHARED / "images").resolve()
     if not (folder / "truth.csv").is_file():
         missing(f"no labelled photos in {folder}")
     return folder

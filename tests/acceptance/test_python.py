@@ -74,19 +74,27 @@ def run_python(nightlabel: Nightlabel, program: str, **environment: str) -> subp
 
 
 @pytest.mark.usefixtures("home")
-@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name not in ("enqueue", "work", "compare", "bench")])
-def test_the_example_of_a_function_runs(nightlabel: Nightlabel, name: str) -> None:
-    needs_labels = name not in ("label", "classify", "list_models", "prepare_model")
-    before = 'nightlabel.label("photos", settings)\n' if needs_labels else ""
-    done = run_python(nightlabel, f"{PRELUDE}{before}{example_of(name)}")
+def test_the_examples_run_one_after_the_other(nightlabel: Nightlabel) -> None:
+    """The first labels the photos, and the others find that run."""
+    others = [name for name in FUNCTIONS if name not in ("label", "enqueue", "work", "compare", "bench")]
+    examples = (f"print({name!r})\n{example_of(name)}" for name in ["label", *others])
+    done = run_python(nightlabel, PRELUDE + "".join(examples))
 
     assert (done.returncode, done.stderr) == (0, "")
+    assert [line for line in done.stdout.splitlines() if line in FUNCTIONS] == ["label", *others]
+    assert "9 labelled, 1 failed" in done.stdout
 
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("name", ["compare", "bench"])
 def test_the_example_of_a_measurement_runs(nightlabel: Nightlabel, name: str) -> None:
-    done = run_python(nightlabel, f"{PRELUDE}{example_of(name)}")
+    """For moments, in one precision: what it measures is not at stake here."""
+    quick = """
+import runner.bench
+runner.bench.DECODING_S = runner.bench.INFERENCE_S = 0.2
+runner.bench.SYSTEM_S = 1.0
+"""
+    done = run_python(nightlabel, f"{PRELUDE}{quick}{example_of(name)}", NIGHTLABEL_PRECISION="fp32")
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()

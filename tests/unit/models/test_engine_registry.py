@@ -183,7 +183,7 @@ def test_the_documentation_lists_the_names_that_there_are(setting: str, names: t
 
 
 def test_the_schema_of_a_comparison_lists_the_precisions_that_there_are() -> None:
-    schema = (ROOT / "report" / "comparison.schema.json").read_text()
+    schema = (ROOT / "report" / "comparison" / "comparison.schema.json").read_text()
 
     assert list(precision_names()[1:]) in list(_enums(json.loads(schema)))
 
