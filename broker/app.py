@@ -89,7 +89,7 @@ def _acknowledgement() -> dict[str, Any]:
         "task_reject_on_worker_lost": True,
         "task_acks_on_timeout": False,
         "worker_prefetch_multiplier": 1,  # a dying worker holds the least; it costs no throughput
-        # Seconds until the chunk of a child that died is given back: its last answer may still be in the pipe. One that
+        # Seconds until the chunk of a child that died is requeued: its last answer may still be in the pipe. One that
         # comes later does no harm, for a chunk that is done is not labelled again. The default is 10.
         "worker_lost_wait": 1,
         # A task whose connection broke cannot acknowledge: its chunk will run elsewhere.

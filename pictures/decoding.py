@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 #: Pillow's decoders that may touch a user's file. Never EPS, which runs a program. JPEG's opens MPO too.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
-#: One thread a process, as with all that it uses: the default is one a CPU in each of the processes, one a CPU.
+#: One thread per process, as everywhere else: the default is one per CPU, and there is one process per CPU.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 #: A picture's size is checked here, before decoding, against the user's own limit.

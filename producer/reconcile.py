@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 #: Times that a command publishes a chunk before it gives up on the workers. Kills and outages cost one each.
 MAX_PUBLISHINGS = 20
-#: Seconds after which a worker has given back the chunk of a child that was killed: over Celery's `worker_lost_wait`.
+#: Seconds after which a worker has requeued the chunk of a child that was killed: over Celery's `worker_lost_wait`.
 GIVING_BACK_S = 1.5
 #: Seconds that the last acknowledgement may follow its commit by.
 LAST_ACKNOWLEDGEMENT_S = 1.0
@@ -77,7 +77,7 @@ class Reconciler:
     def _held_by_nobody(self, suspects: set[PublishedChunk], tags: Mapping[str, bytes]) -> set[PublishedChunk]:
         """Leave out what a worker holds that lives and says so, or may hold that is slow to answer."""
         held = held_tasks(self._app)
-        # What was finished or given back while the workers were asked is no longer missing.
+        # What was finished or requeued while the workers were asked is no longer missing.
         left = {chunk for chunk in suspects & self._missing_from_queue() if self._id(chunk) not in held.ids}
         if held.silent_workers:
             return left - self._perhaps_held(self._taken(left, tags))

@@ -1,4 +1,4 @@
-"""Where two models give an image another best label, for people and for machines."""
+"""Where two models give an image another best label, for people and for other programs."""
 
 from __future__ import annotations
 

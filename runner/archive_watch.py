@@ -52,7 +52,7 @@ class ArchiveWatch:
         if problem:
             raise ArchiveError(
                 f"The archive is gone: {problem}. No image is marked as failed for it."
-                " Mount it, and type the same command again."
+                " Mount it and run the same command again."
             )
 
     def _watch(self) -> None:

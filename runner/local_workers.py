@@ -32,7 +32,7 @@ _WORDS_LINES = 1000
 
 
 class LocalWorkers:
-    """One `nightlabel worker` process with a child a CPU."""
+    """One `nightlabel worker` process with one child per CPU."""
 
     def __init__(self, settings: Settings, log: Path) -> None:
         self._environment = os.environ | as_environment(settings)

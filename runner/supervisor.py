@@ -96,7 +96,7 @@ class Supervisor:
         most = failures_by_kind(self._database, self._run.id)[0]
         raise ArchiveError(
             f"Of the last {FAILURE_WINDOW:,} images, {share:.0%} failed; most of this run are `{most.kind}`, like"
-            f" {most.example}. Mend what is wrong, and type the same command again: it tries again what failed."
+            f" {most.example}. Fix the cause and run the same command again: it retries what failed."
             " If the archive is like that, set NIGHTLABEL_MAX_FAILURE_SHARE=1."
         )
 

@@ -17,7 +17,7 @@ from common.errors import DatabaseBusyError, DatabaseError, DatabaseRefusedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-_SPACE = "Free some space and type the same command again; nothing is lost."
+_SPACE = "Free some space and run the same command again; nothing is lost."
 _OPEN = "Does its folder exist, and may this user write to it? NIGHTLABEL_DATABASE_URL or --db names another."
 _WRITE = "May this user write to the file and its folder?"
 _BACKUP = "Name another file, or restore this one from a backup."

@@ -96,7 +96,7 @@ class SqliteFile:
         if found is None:
             raise DatabaseError(
                 f"The database {shown(self.path)} is gone: it was deleted, moved, or its disk was taken away. Put it"
-                " back and type the same command again; without it, that begins a new one."
+                " back and run the same command again; without it, that begins a new one."
             )
         return found
 

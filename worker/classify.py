@@ -37,7 +37,7 @@ class Answer:
         return [shown(self.path), *warnings, *(f"{score:7.1%}  {label}" for label, score in self.labels)]
 
     def as_json(self) -> dict[str, Any]:
-        """Return the same for machines."""
+        """Return the same for other programs."""
         return {
             "path": shown(self.path),
             "labels": [{"label": label, "score": score} for label, score in self.labels],

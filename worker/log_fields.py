@@ -1,4 +1,4 @@
-"""What every log record about a chunk carries for machines, beside the sentence for people (`docs/logging.md`)."""
+"""What every log record of a chunk carries for other programs, beside the sentence for people (`docs/logging.md`)."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ class Comparison:
         return remarks
 
     def as_json(self) -> JsonObject:
-        """Return the same for machines (`comparison.schema.json`)."""
+        """Return the same for other programs (`comparison.schema.json`)."""
         return {
             "complete": self.is_complete,
             "images": self.images,

@@ -1,4 +1,4 @@
-"""The report for machines: one JSON object, whose keys stay (`report.schema.json`)."""
+"""The report for other programs: one JSON object, whose keys stay (`report.schema.json`)."""
 
 from __future__ import annotations
 

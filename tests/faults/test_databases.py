@@ -108,7 +108,7 @@ def test_a_disk_that_is_full_ends_worker_and_follower_and_with_room_again_the_sa
     for process in (worker.process, follower):
         errors = wait_for_end(process, status=5)
 
-        assert "is full. Free some space and type the same command again" in errors
+        assert "is full. Free some space and run the same command again" in errors
     assert farm.count() < IMAGES
 
     filler.unlink()
