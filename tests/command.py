@@ -30,6 +30,18 @@ LONG_S = 240.0
 _LAST_CHARACTERS = 8000
 
 
+#: `nightlabel ARGUMENT…` as a program for `python -c`, whose benchmark and comparison measure for moments only.
+QUICK = """
+import functools, sys
+import runner.bench, worker.measure
+from nightlabel.cli import main
+runner.bench.DECODING_S = runner.bench.INFERENCE_S = 0.2
+runner.bench.SYSTEM_S = 1.0
+worker.measure.Assignment = functools.partial(worker.measure.Assignment, latency_requests=4, throughput_s=0.1)
+main()
+"""
+
+
 class Nightlabel:
     """Runs `nightlabel …` in a folder, and ends at the close what it started."""
 

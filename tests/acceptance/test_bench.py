@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,8 @@ from models.engines.openvino import cpu_has_bf16
 from nightlabel.bench_display import BenchLines
 from runner.bench import bench
 from storage.records import ImageRef
+from tests.command import QUICK
+from tests.conftest import ROOT
 from tests.unit.report.planted import EVENING, plant_times
 from tests.unit.storage.nights import add, begin, begin_run, sample, store_with_sample, success, take
 from tests.unit.storage.nights import photos as planted_photos
@@ -99,7 +103,14 @@ def test_workers_are_doubled_up_to_as_many_as_a_run_would_use(most: int, counts:
 
 
 def test_the_command_prints_json_and_keeps_nothing(nightlabel: Nightlabel, few: Path, own_cache: Path) -> None:
-    done = nightlabel("bench", few, "--workers", 1, "--json", NIGHTLABEL_CACHE_DIR=str(own_cache))
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", QUICK, "bench", few, "--workers", "1", "--json"],
+        cwd=nightlabel.folder,
+        env=nightlabel.environment | {"NIGHTLABEL_CACHE_DIR": str(own_cache), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
     assert figures["images"] == 3

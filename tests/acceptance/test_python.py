@@ -90,9 +90,11 @@ def test_the_examples_run_one_after_the_other(nightlabel: Nightlabel) -> None:
 def test_the_example_of_a_measurement_runs(nightlabel: Nightlabel, name: str) -> None:
     """For moments, in one precision: what it measures is not at stake here."""
     quick = """
-import runner.bench
+import runner.bench, runner.compare
+from worker.measure import Assignment
 runner.bench.DECODING_S = runner.bench.INFERENCE_S = 0.2
 runner.bench.SYSTEM_S = 1.0
+runner.compare.USUAL = Assignment(latency_requests=4, throughput_s=0.1)
 """
     done = run_python(nightlabel, f"{PRELUDE}{quick}{example_of(name)}", NIGHTLABEL_PRECISION="fp32")
 

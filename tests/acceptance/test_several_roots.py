@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.command import LONG_S, wait_until
-from tests.faults.farm import Farm
+from tests.faults.farm import Farm, wait_to_say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,11 +121,13 @@ def test_what_is_enqueued_in_one_order_is_gone_on_with_in_another_and_labelled_o
     assert "0 of 4 images" in status
     assert f"nightlabel enqueue --wait {' '.join(map(str, roots.in_turn()))}`" in status
 
+    following = farm.follow(*roots.the_other_way_round())
+    wait_to_say(following, "Resuming")  # a worker that starts sooner may have finished the run by then
     worker = farm.start_worker()
-    followed = farm.enqueue(*roots.the_other_way_round(), "--wait")
+    report, errors = following.communicate(timeout=LONG_S)
 
-    assert followed.returncode == 0, followed.stderr
-    assert "4: 4 labelled, 0 failed" in followed.stdout
+    assert following.returncode == 0, errors
+    assert "4: 4 labelled, 0 failed" in report
     assert worker.process.poll() is None
     assert farm.count("runs") == 1
     assert labels_of(farm) == sorted(roots.labels.items())

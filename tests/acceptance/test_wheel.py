@@ -14,22 +14,11 @@ import pytest
 import typer
 
 from common.settings import ENV_PREFIX
+from tests.command import QUICK
 from tests.conftest import ROOT
 
 if TYPE_CHECKING:
     from common.settings import Settings
-
-
-#: `nightlabel bench photos`, which measures for moments only.
-QUICK_BENCH = """
-import sys
-import runner.bench
-from nightlabel.cli import main
-runner.bench.DECODING_S = runner.bench.INFERENCE_S = 0.2
-runner.bench.SYSTEM_S = 1.0
-sys.argv[1:] = ["bench", "photos"]
-main()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -91,13 +80,13 @@ def test_every_command_runs_from_the_wheel(python: Path, home: Path, settings: S
         ["models"],
         ["models", "prepare", "resnet18"],
         ["compare", "photos", "--models", "resnet18", "--precision", "fp32", "--html", "models.html"],
+        ["bench", "photos"],
         ["db", "upgrade"],
     ):
-        done = run(python, home, settings, "-m", "nightlabel", *command)
+        how = ("-c", QUICK) if command[0] in ("bench", "compare") else ("-m", "nightlabel")
+        done = run(python, home, settings, *how, *command)
         assert done.returncode == 0, f"{command}: {done.stderr}"
 
-    done = run(python, home, settings, "-c", QUICK_BENCH)
-    assert done.returncode == 0, done.stderr
     assert (home / "labels.csv").read_text().count("\n") == 5
     assert "<svg" in (home / "night.html").read_text() or "plotly" in (home / "night.html").read_text()
 
