@@ -7,14 +7,8 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE ./
-COPY nightlabel nightlabel
-COPY report report
-COPY producer producer
-COPY worker worker
-COPY broker broker
-COPY storage storage
-COPY common common
+# Every package: `.dockerignore` says what is left out.
+COPY . .
 
 # Preparing a model needs torch, but no GPU: the CPU build is a tenth of the size.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
