@@ -8,55 +8,21 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from nightlabel import library
+from nightlabel.library import *  # noqa: F403 - what it names in `__all__`
+
 if TYPE_CHECKING:
     from common.errors import NightlabelError
     from common.settings import Settings, load_settings
-    from nightlabel.library import (
-        bench,
-        cancel,
-        classify,
-        compare,
-        compare_runs,
-        enqueue,
-        export,
-        label,
-        list_models,
-        open_report,
-        prepare_model,
-        retry,
-        status,
-        upgrade_database,
-        work,
-        write_report,
-    )
 
-__all__ = [
-    "NightlabelError",
-    "Settings",
-    "bench",
-    "cancel",
-    "classify",
-    "compare",
-    "compare_runs",
-    "enqueue",
-    "export",
-    "label",
-    "list_models",
-    "load_settings",
-    "open_report",
-    "prepare_model",
-    "retry",
-    "status",
-    "upgrade_database",
-    "work",
-    "write_report",
-]
+__all__ = ["NightlabelError", "Settings", "load_settings"]
+__all__ += library.__all__
 
-#: What is not the library's own. Imported when it is asked for: a command must not wait for what it does not use.
-_ELSEWHERE = {"NightlabelError": "common.errors", "Settings": "common.settings", "load_settings": "common.settings"}
+#: Slow to import, so only when it is asked for: a command must not wait for what it does not use.
+_SLOW = {"NightlabelError": "common.errors", "Settings": "common.settings", "load_settings": "common.settings"}
 
 
 def __getattr__(name: str) -> object:
-    if name not in __all__:
+    if name not in _SLOW:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_ELSEWHERE.get(name, "nightlabel.library")), name)
+    return getattr(importlib.import_module(_SLOW[name]), name)

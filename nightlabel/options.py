@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from models.engines import engine_names, precision_names
+from nightlabel.library.arguments import loaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,8 +151,5 @@ def takes_settings(*names: str) -> Callable[[Callable[..., None]], Callable[...,
 
 def _load(values: dict[str, Any]) -> Settings:
     from common.settings import load_settings
-    from models.engines import check_names
 
-    settings = load_settings(**values)
-    check_names(settings)
-    return settings
+    return loaded(load_settings(**values))

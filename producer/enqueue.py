@@ -31,8 +31,7 @@ FIRST_BATCH = 64
 FIRST_CHUNK_SIZE = 8
 LARGEST_BATCH = 1000
 
-
-#: Seconds that a batch is tried again while the database does not answer: as long as a run's follower has patience.
+#: Seconds that Redis or the database may be away before a run gives up: longer than a host takes to start again.
 PATIENCE_S = 900.0
 #: Seconds between two tries.
 _PAUSE_S = 1.0

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from common.errors import ArchiveError, BrokerBusyError, BrokerError, DatabaseBusyError, DatabaseError
+from producer.enqueue import PATIENCE_S
 from producer.lease import RENEW_EVERY_S
 from storage.records import shown
 from storage.runs import progress
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 _POLL_S = 0.2
 #: A look at a run of many chunks takes longer; then the pause is this many times as long.
 _LOOKING_SHARE = 20
-#: Seconds that Redis or the database may be away before a run gives up: longer than a host takes to start again.
-PATIENCE_S = 900.0
 #: Seconds between two sentences about it.
 _SAY_EVERY_S = 30.0
 #: Seconds between two tries while it is away.

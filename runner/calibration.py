@@ -7,7 +7,6 @@ not end the command, and NNCF's memory goes with it. Its settings are its enviro
 from __future__ import annotations
 
 import json
-import os
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,12 +14,12 @@ from archive.failures import ImageError
 from archive.reading import Reader
 from archive.sample import draw_sample
 from archive.scan import find_roots
-from common.child_process import ChildError, ask_module
-from common.errors import ArchiveError, ModelError
-from common.settings import ENV_PREFIX, as_environment, load_settings
+from common.errors import ModelError
+from common.settings import load_settings
 from models.quantise import MAX_CALIBRATION_IMAGES
 from models.resolve import find_quantised_for, quantise_for
 from models.subprocess_steps import main
+from runner.own_process import ask_with_settings
 from storage.records import ChunkImage
 
 if TYPE_CHECKING:
@@ -93,13 +92,8 @@ def _quantise_apart(settings: Settings, roots: Sequence[str], *, anew: bool) -> 
         ModelError: it failed, or was killed.
 
     """
-    inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith(ENV_PREFIX)}
     question = json.dumps({"roots": list(roots), "anew": anew})
-    try:
-        ask_module("runner.calibration", question=question, environment=inherited | as_environment(settings))
-    except ChildError as error:
-        kind = ArchiveError if error.status == ArchiveError.exit_status else ModelError
-        raise kind(str(error)) from None
+    ask_with_settings("runner.calibration", question=question, settings=settings)
 
 
 def _step(roots: Sequence[str], *, anew: bool) -> None:

@@ -14,9 +14,8 @@ import numpy as np
 
 from archive.sample import draw_sample
 from archive.scan import find_roots
-from common.child_process import ChildError, ask_module
 from common.errors import ArchiveError, ModelError, NightlabelError, UsageError
-from common.settings import ENV_PREFIX, RANDOM_WEIGHTS, as_environment
+from common.settings import RANDOM_WEIGHTS
 from models.catalogue import find_entry
 from models.engines import AUTO, choose_engine, needs_calibration
 from models.precisions import FP32
@@ -35,6 +34,7 @@ from report.comparison.figures import (
 )
 from report.words import duration
 from runner.calibration import SAMPLE_S, quantise_on
+from runner.own_process import ask_with_settings
 from storage.records import shown
 from worker.measure import Assignment, measured_from
 
@@ -286,13 +286,6 @@ def _measure_apart(settings: Settings, assignment: Assignment) -> Measured:
         ModelError: the model cannot be loaded, or the process was killed.
 
     """
-    inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith(ENV_PREFIX)}
     question = json.dumps(asdict(assignment))
-    try:
-        answer = ask_module(
-            "worker.measure", str(os.getpid()), question=question, environment=inherited | as_environment(settings)
-        )
-    except ChildError as error:
-        kind = ArchiveError if error.status == ArchiveError.exit_status else ModelError
-        raise kind(str(error)) from None
+    answer = ask_with_settings("worker.measure", str(os.getpid()), question=question, settings=settings)
     return measured_from(json.loads(answer))

@@ -10,17 +10,14 @@ import producer.publish
 from broker.queue import depth
 from common.errors import BrokerError
 from producer.publish import Publisher
-from storage.records import Chunk
 from storage.runs import progress
 from tests.unit.broker.queues import (
     IDENTITY,
     bodies,
     key_of,
-    lose_a_taker,
     raw,
     settings_for,
 )
-from tests.unit.storage.nights import add, begin_run, label, photos
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -29,43 +26,9 @@ if TYPE_CHECKING:
     from storage.database import Database
     from storage.records import Run
 
-#: Another database that uses the same Redis.
-OTHER = "00000000-0000-4000-8000-000000000002"
-
-
-@pytest.fixture
-def run(database: Database) -> Run:
-    """A run with five chunks of two images."""
-    run = begin_run(database)
-    add(database, run, photos(10), chunk_size=2)
-    return run
-
-
-@pytest.fixture
-def publisher(app: Celery, redis: PrivateRedis, database: Database, run: Run) -> Publisher:
-    return Publisher(app, database, IDENTITY, run, settings_for(redis))
-
 
 def waiting(database: Database, run: Run) -> int:
     return progress(database, run.id).chunks_waiting
-
-
-def chunks_of(redis: PrivateRedis) -> list[int]:
-    return [arguments[1] for _, (arguments, *_) in bodies(redis)]
-
-
-def label_published(database: Database, run: Run, redis: PrivateRedis, messages: int = 1) -> None:
-    """Do what a worker does with the oldest messages, up to the commit."""
-    for _, ((_, chunk_id, attempt), *_) in bodies(redis)[:messages]:
-        assert label(database, Chunk(id=chunk_id, run_id=run.id, attempt=attempt, images=2))
-
-
-def label_all_and_die(database: Database, run: Run, redis: PrivateRedis) -> None:
-    """Do what workers do, one of which dies between its commit and the acknowledgement."""
-    label_published(database, run, redis, 5)
-    lose_a_taker(settings_for(redis))
-    with raw(redis) as client:
-        client.delete(key_of())
 
 
 def test_waiting_chunks_are_published_by_their_numbers_and_the_databases_identity(

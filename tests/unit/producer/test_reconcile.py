@@ -27,7 +27,7 @@ from tests.unit.broker.queues import (
     raw,
     settings_for,
 )
-from tests.unit.storage.nights import add, begin_run, label, label_all, number, photos, take
+from tests.unit.storage.nights import begin_run, label, label_all, number, take
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -39,19 +39,6 @@ if TYPE_CHECKING:
 
 #: Another database that uses the same Redis.
 OTHER = "00000000-0000-4000-8000-000000000002"
-
-
-@pytest.fixture
-def run(database: Database) -> Run:
-    """A run with five chunks of two images."""
-    run = begin_run(database)
-    add(database, run, photos(10), chunk_size=2)
-    return run
-
-
-@pytest.fixture
-def publisher(app: Celery, redis: PrivateRedis, database: Database, run: Run) -> Publisher:
-    return Publisher(app, database, IDENTITY, run, settings_for(redis))
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def test_what_is_quantised_already_is_not_quantised_again(
 
     found = object()
     monkeypatch.setattr(runner.calibration, "find_quantised_for", lambda _settings: found)
-    monkeypatch.setattr(runner.calibration, "ask_module", never)
+    monkeypatch.setattr(runner.calibration, "ask_with_settings", never)
 
     assert quantise_on(int8, [str(photos)]) is found
     with pytest.raises(AssertionError):
