@@ -93,8 +93,9 @@ def held_tasks(app: Celery) -> HeldTasks:
     silent = 0
     with translated_errors(app):
         inspect = app.control.inspect(timeout=INSPECT_TIMEOUT_S)
-        # In this order: a chunk goes from reserved to active, never back, so that it is in one of the answers.
-        for ask in (inspect.reserved, inspect.active):
+        # A chunk goes from reserved to active and, where its process is replaced meanwhile, over the queue to reserved
+        # again. With that asked for twice, it is in one of the answers.
+        for ask in (inspect.reserved, inspect.active, inspect.reserved):
             replies = ask() or {}
             silent = max(silent, Channel.receivers - len(replies))
             for tasks in replies.values():
