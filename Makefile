@@ -14,6 +14,9 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 PEERS := .venv-peers
 INSTALLED_PEERS := $(PEERS)/.installed
+# Finds what a page keeps from people who see, hear or move otherwise.
+AXE_VERSION := 4.14.1
+AXE := $(VENV)/axe/$(AXE_VERSION)
 
 # Weights beside the project serve where no others are named.
 ifneq ($(wildcard ../shared/weights),)
@@ -31,7 +34,7 @@ ifndef PHOTOS
 endif
 	$(BIN)/nightlabel run "$(PHOTOS)"
 
-test: $(INSTALLED_DEV) programs
+test: $(INSTALLED_DEV) programs $(AXE)
 	$(BIN)/pytest $(ARGS)
 
 bench: $(INSTALLED_DEV) $(INSTALLED_PEERS)
@@ -57,18 +60,28 @@ $(INSTALLED_DEV): pyproject.toml | $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-# Programs that tests use and pip does not have: the HTML report is looked at in a real browser, pgbouncer stands before
-# Postgres, openssl makes certificates. Only root can install them; without one its tests are skipped, or fail in CI.
-# dpkg wants the sbin folders.
+# What tests use and pip does not have: the HTML report is looked at in a real browser, pgbouncer stands before Postgres,
+# openssl makes certificates, exiftool and exiv2 read sidecars back, kinds are derived from WordNet. Only root can install
+# them; without one its tests are skipped, or fail in CI. dpkg wants the sbin folders.
 programs:
 	$(call need,chromium chromedriver,chromium chromium-driver)
 	$(call need,pgbouncer,pgbouncer)
 	$(call need,openssl,openssl)
+	$(call need,exiftool exiv2,libimage-exiftool-perl exiv2)
+	$(call need,/usr/share/wordnet/data.noun,wordnet-base)
 
-need = @export PATH="$$PATH:/usr/sbin:/sbin"; for program in $(1); do command -v $$program > /dev/null || missing=yes; done; \
+need = @export PATH="$$PATH:/usr/sbin:/sbin"; for program in $(1); do \
+		test -e $$program || command -v $$program > /dev/null || missing=yes; done; \
 	test -z "$$missing" \
 		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y --no-install-recommends $(2) > /dev/null; } \
 		|| echo "Missing here, and not to be installed: apt-get install $(2)"
+
+# From npm, which has no part in the project but this.
+$(AXE): | $(BIN)/python
+	$(call need,npm,npm)
+	@if command -v npm > /dev/null; then \
+		npm install --silent --no-audit --no-fund --prefix $(VENV)/axe axe-core@$(AXE_VERSION) && touch $@; \
+	else echo "Missing here: npm, with which axe-core is installed"; fi
 
 # The peers' own packages, beside the project's torch.
 $(INSTALLED_PEERS): benchmarks/peers/requirements.txt $(INSTALLED)

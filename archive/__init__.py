@@ -3,6 +3,7 @@
 #: By which other rooms may enter; all else is this room's own.
 __all__ = [
     "blocking",
+    "contents",
     "counts",
     "failures",
     "location",
@@ -10,4 +11,5 @@ __all__ = [
     "reading",
     "sample",
     "scan",
+    "sniff",
 ]

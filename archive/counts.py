@@ -24,6 +24,13 @@ class ScanCounts:
     unreadable: int = 0  #: folders and files that could not be opened, or did not answer; the log names them
     skipped_folders: Counter[str] = field(default_factory=Counter)  #: folders that programs manage, by their names
 
+    def add(self, other: ScanCounts) -> None:
+        """Add what was counted elsewhere."""
+        self.ignored += other.ignored
+        self.links += other.links
+        self.unreadable += other.unreadable
+        self.skipped_folders.update(other.skipped_folders)
+
     def sentences(self) -> Iterator[str]:
         """Yield what a person should know of what was skipped."""
         if self.unreadable:

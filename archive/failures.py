@@ -1,13 +1,17 @@
-"""Why an image has no labels: one closed list of kinds (`docs/formats.md` tells users what to do about each)."""
+"""Why an image has no labels: one closed list of kinds, and what each means (`docs/formats.md` shows the same)."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from storage.records import storable
+from vocabulary.languages import translatable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from archive.places.contract import Version
 
 
@@ -28,6 +32,81 @@ class FailureKind(StrEnum):
     POISON = "poison"  #: it killed the worker process again and again
 
 
+class Explanation(NamedTuple):
+    """What a kind of failure means, for people, and what they can do about it; code stands between backticks."""
+
+    meaning: str
+    to_do: str
+
+
+EXPLANATIONS: Mapping[FailureKind, Explanation] = {
+    FailureKind.VANISHED: Explanation(
+        translatable("The file existed when the archive was scanned, and was gone when its turn came."),
+        translatable("Nothing; if it comes back, the next run labels it."),
+    ),
+    FailureKind.UNREADABLE: Explanation(
+        translatable("No permission; or the disk returned an error, or the file changed, four times in a row."),
+        translatable("Fix it, then `nightlabel retry --kind unreadable`."),
+    ),
+    FailureKind.NOT_A_FILE: Explanation(
+        translatable("A folder, FIFO or device with the name of an image."),
+        translatable("Nothing."),
+    ),
+    FailureKind.OUTSIDE: Explanation(
+        translatable("It lies outside of the archive, or is a link that leads out of it."),
+        translatable("Label its target as an archive of its own."),
+    ),
+    FailureKind.TOO_LARGE: Explanation(
+        translatable(
+            "Over `NIGHTLABEL_MAX_FILE_MB` or `NIGHTLABEL_MAX_MEGAPIXELS`; over the memory limit of a process; or"
+            " the kernel killed its process for lack of memory, twice, while it was labelled alone; or over"
+            " another limit, which the message names."
+        ),
+        translatable("Raise the limit or start fewer workers, then retry."),
+    ),
+    FailureKind.NOT_AN_IMAGE: Explanation(
+        translatable("None of the formats that are read, whatever its name says; also an empty file."),
+        translatable("Nothing."),
+    ),
+    FailureKind.TRUNCATED: Explanation(
+        translatable("The file ends before its pixels do; a missing end marker alone does not count."),
+        translatable("Restore it from a backup: a changed file is labelled by the next run."),
+    ),
+    FailureKind.DAMAGED: Explanation(
+        translatable("It cannot be decoded for another reason."),
+        translatable("Restore it from a backup: a changed file is labelled by the next run."),
+    ),
+    FailureKind.TIMEOUT: Explanation(
+        translatable(
+            "Its disk delivered no byte for 30 s, or for a third of the soft time limit if that is less; or it"
+            " alone took three eighths of the chunk's time limit, or hung until the worker was killed, twice."
+        ),
+        translatable("Raise `NIGHTLABEL_TIME_LIMIT_S`, then retry."),
+    ),
+    FailureKind.ENGINE: Explanation(
+        translatable(
+            "The model's engine raised an error on it alone, in three processes, while it labelled other images."
+            " The message is the engine's."
+        ),
+        translatable("Report it, with the image."),
+    ),
+    FailureKind.REFUSED: Explanation(
+        translatable("The database does not accept its values; the message says why."),
+        translatable(
+            "Look for a constraint or a trigger that somebody added to the table, then `nightlabel retry --kind"
+            " refused`."
+        ),
+    ),
+    FailureKind.POISON: Explanation(
+        translatable(
+            "It killed the process that labelled it alone, twice, or the whole worker five times. The message"
+            " names the signal."
+        ),
+        translatable("Keep it away from other programs, and report it."),
+    ),
+}
+
+
 class ImageError(Exception):
     """One image cannot be labelled; the others of its chunk can.
 
@@ -42,3 +121,7 @@ class ImageError(Exception):
         self.kind = kind
         self.is_transient = is_transient
         self.version = version
+
+    def __reduce__(self) -> tuple[Callable[..., ImageError], tuple[FailureKind, str]]:
+        """Let it travel between processes: by itself, Python would call it with its message alone."""
+        return partial(type(self), is_transient=self.is_transient, version=self.version), (self.kind, str(self))

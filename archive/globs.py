@@ -33,6 +33,7 @@ class NameFilter:
     def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
         self._include = _Globs(include) if include else None
         self._exclude = _Globs(exclude)
+        self.takes_all = not include and not exclude  #: whatever it is called
 
     def excludes(self, name: str) -> bool:
         """Tell whether an image, or a folder with all that lies in it, is left out."""

@@ -8,13 +8,36 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import agreement, beside_peers, growth, morning, page, producer, profile, runs, shapes, single, soak
+from benchmarks import (
+    agreement,
+    beside_peers,
+    browsing,
+    copies,
+    find,
+    first_paint,
+    gallery,
+    growth,
+    many_cores,
+    morning,
+    page,
+    producer,
+    profile,
+    runs,
+    shapes,
+    sidecars,
+    single,
+    soak,
+    thumbnails,
+)
 from models.engines.openvino import cpu_has_bf16
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SECTIONS = ("agreement", "peers", "large", "settings", "single", "profile", "producer", "growth", "morning")
+SECTIONS = (
+    *("agreement", "peers", "large", "settings", "single", "profile", "browsing", "first paint", "copies"),
+    *("producer", "growth", "many", "morning", "find", "gallery", "sidecars", "thumbnails"),
+)
 #: An hour each: only measured when named.
 SOAKS = ("soak", "requests")
 
@@ -35,6 +58,8 @@ def main() -> None:
     for unknown in set(chosen) - {*SECTIONS, *SOAKS}:
         parser.error(f"there is no section {unknown!r}; there are {', '.join(SECTIONS + SOAKS)}")
     _measure_labelling(chosen, arguments)
+    if "copies" in chosen:
+        page.write("copies", copies.measure(arguments.photos, arguments.weights, 4 * arguments.images))
     _measure_tables(chosen, arguments)
     for name, measure in {"soak": soak.steady, "requests": soak.requests}.items():
         if name in chosen:
@@ -45,7 +70,7 @@ def _measure_labelling(chosen: Sequence[str], arguments: argparse.Namespace) -> 
     with tempfile.TemporaryDirectory(prefix="nightlabel-bench-") as folder:
         archive = runs.copy_photos(arguments.photos, Path(folder) / "archive", arguments.images)
         common = archive, arguments.weights, arguments.rounds
-        precisions = ("fp32", "bf16", "int8") if cpu_has_bf16() else ("fp32", "int8")
+        precisions = ("fp32", "bf16") if cpu_has_bf16() else ("fp32",)
         if "agreement" in chosen:
             page.write("agreement", agreement.measure(arguments.photos, arguments.weights, precisions))
         if "peers" in chosen:
@@ -56,9 +81,15 @@ def _measure_labelling(chosen: Sequence[str], arguments: argparse.Namespace) -> 
         if "settings" in chosen:
             page.write("settings", shapes.measure_settings(*common))
         if "single" in chosen:
-            page.write("single", single.measure(*common, precisions))
+            page.write("single", single.measure(*common, (*precisions, "int8", "cascade")))
+        if "thumbnails" in chosen:
+            page.write("thumbnails", thumbnails.measure(arguments.photos, arguments.rounds))
         if "profile" in chosen:
             page.write("profile", profile.measure(archive, arguments.weights))
+        if "browsing" in chosen:
+            page.write("browsing", browsing.measure(*common))
+        if "first paint" in chosen:
+            page.write("first paint", first_paint.measure())
 
 
 def _measure_tables(chosen: Sequence[str], arguments: argparse.Namespace) -> None:
@@ -68,8 +99,16 @@ def _measure_tables(chosen: Sequence[str], arguments: argparse.Namespace) -> Non
         page.write(f"producer on {where}", producer.measure(arguments.weights, arguments.files, url))
     if "growth" in chosen:
         page.write(f"growth on {where}", growth.table(growth.run(arguments.rows, 2, url)))
+    if "many" in chosen:
+        page.write(f"many on {where}", many_cores.measure(min(arguments.rows, 1_000_000), url))
     if "morning" in chosen:
         page.write(f"morning on {where}", morning.measure(min(arguments.rows, 1_000_000), url))
+    if "find" in chosen:
+        page.write(f"find on {where}", find.measure(min(arguments.rows, 1_000_000), url))
+    if "gallery" in chosen:
+        page.write(f"gallery on {where}", gallery.measure(min(arguments.rows, 1_000_000), url))
+    if "sidecars" in chosen:
+        page.write(f"sidecars on {where}", sidecars.measure(min(arguments.files, 10_000), url))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ def measure(archive: Path, weights_dir: Path, rounds: int) -> Section:
     contenders = [
         system(weights_dir, usual, 2),
         _peer(weights_dir, f"limit loop, {usual}, 2 processes", "limit_loop.py", usual),
+        system(weights_dir, "cascade", 2),
+        _peer(weights_dir, "limit loop, cascade, 2 processes", "limit_loop.py", "cascade"),
         system(weights_dir, "int8", 2),
         _peer(weights_dir, "limit loop, int8, 2 processes", "limit_loop.py", "int8"),
         system(weights_dir, usual, 1),

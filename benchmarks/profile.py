@@ -16,10 +16,10 @@ from benchmarks.page import Section
 
 #: The part that a stack belongs to: the first of these that names one of its frames, innermost first.
 PARTS = {
-    "decode": ("worker/decoding.py", "simplejpeg"),
-    "resize": ("worker/preprocessing.py",),
-    "inference": ("worker/engines/",),
-    "waiting for a read": ("worker/reading.py",),
+    "decode": ("pictures/decoding.py", "pictures/jpeg_decoder.py", "simplejpeg"),
+    "resize": ("pictures/preprocessing.py",),
+    "inference": ("models/engines/",),
+    "waiting for a read": ("archive/reading.py",),
     "database": ("storage/", "sqlalchemy", "psycopg"),
     "labels and timings": ("worker/labelling.py", "worker/task.py"),
     "queue": ("celery", "kombu", "billiard", "redis"),

@@ -42,7 +42,7 @@ def steady(photos: Path, weights_dir: Path, minutes: float) -> Section:
     with tempfile.TemporaryDirectory(prefix="nightlabel-soak-") as folder:
         archive = _link_photos(photos, Path(folder) / "archive", int(MOST_A_SECOND * minutes * 60))
         variables = runs.environment(weights_dir) | {"NIGHTLABEL_DATABASE_URL": f"{folder}/night.db"}
-        command = [sys.executable, "-P", "-m", "nightlabel", "run", str(archive), "--workers", "2"]
+        command = [sys.executable, "-P", "-m", "benchmarks.compute_all", str(archive), "2"]
         with subprocess.Popen(command, env=variables, cwd=ROOT, stdout=subprocess.DEVNULL) as run:
             samples = _watch(psutil.Process(run.pid), minutes * 60)
             run.terminate()  # as Ctrl-C, which jobs in the background do not heed

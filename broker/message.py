@@ -91,18 +91,30 @@ def publish(app: Celery, messages: Iterable[ChunkMessage]) -> None:
         BrokerError: Redis is out of reach or full; some of the messages may be on the queue.
 
     """
+    queue = app.conf.task_default_queue
+    declare: list[object] | None = None  # the queue, by Celery: for the first message
     with (
         translated_errors(app),
         app.producer_pool.acquire(block=True) as producer,
         producer.batch(max_size=BATCH_MESSAGES),
     ):
         for message in messages:
-            app.send_task(
+            # What `send_task` does in the end. All that it finds out before, per message, is known here.
+            task = app.amqp.as_task_v2(
+                message.task_id,
                 LABEL_CHUNK,
                 args=message.arguments,
-                task_id=message.task_id,
-                queue=app.conf.task_default_queue,
-                producer=producer,
+                argsrepr=message.described,
+                kwargsrepr="{}",
+                ignore_result=None,
+            )
+            app.amqp.send_task_message(
+                producer,
+                LABEL_CHUNK,
+                task,
+                queue=queue,
+                declare=declare,
                 argsrepr=message.described,
                 retry=False,  # half a batch cannot be tried again; whoever follows the run finds what is missing
             )
+            declare = []

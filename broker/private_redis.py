@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from common.child_process import last_lines, start_service
+from common.child_process import deferred_signals, last_lines, start_service
 from common.errors import BrokerBusyError, BrokerError
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ class PrivateRedis:
 
     def _launch(self, command: list[str]) -> None:
         try:
-            self._process = start_service(command, self._log)
+            with deferred_signals():  # a Ctrl-C before the process has its name here would leave it to itself
+                self._process = start_service(command, self._log)
         except OSError as error:  # not a program of this machine, or a folder that is no more
             raise BrokerError(
                 f"The private redis-server, {command[0]}, cannot be started: {error.strerror}. Install another one, or"
@@ -129,7 +130,11 @@ class PrivateRedis:
             self._process.wait()
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -61,6 +61,22 @@ def start_service(
             start_new_session=True,
             preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509 - one system call, nothing that could wait for a lock
         )
+
+
+def end_service(process: subprocess.Popen[bytes], timeout_s: float) -> None:
+    """Ask a service to end in good order, and wait; kill it if that takes too long, or if somebody presses Ctrl-C."""
+    process.terminate()
+    try:
+        process.wait(timeout_s)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        kill_service(process)
+
+
+def kill_service(process: subprocess.Popen[bytes]) -> None:
+    """Kill a service with all of its processes, which are a group: not every system lets children die with it."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def last_lines(log: Path, count: int) -> list[str]:

@@ -57,6 +57,10 @@ class DatabaseRefusedError(DatabaseError):
     """The database does not take a value; the same statement without it goes well."""
 
 
+class QueryTimeoutError(DatabaseError):
+    """A query took longer than it may, and was stopped."""
+
+
 #: What a worker exits with when its database did not answer at the start: another try may find it there.
 TRY_AGAIN_EXIT_STATUS = 75  # EX_TEMPFAIL of sysexits.h
 

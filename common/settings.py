@@ -156,6 +156,8 @@ class Settings(BaseSettings):
     precision: str = "auto"
     #: An int8 model that gives a smaller share of images the same best label as fp32 is refused.
     int8_min_agreement: float = Field(0.95, ge=0, le=1)
+    #: The same of a cascade.
+    cascade_min_agreement: float = Field(0.99, ge=0, le=1)
     #: A file with a state_dict, or `random`.
     weights: Annotated[str | None, PlainValidator(_text)] = None
     #: Where `<model>.pth` is looked for.
@@ -197,6 +199,22 @@ class Settings(BaseSettings):
     no_skip: bool = False
     #: Label again what already has an outcome.
     relabel: bool = False
+
+    #: Of names of classes and kinds, by ISO 639-1. None: the locale's.
+    language: str | None = None
+
+    #: Where the page is served. Anywhere but on this machine's own addresses it asks for a token.
+    web_host: str = "127.0.0.1"
+    #: 0: any that is free.
+    web_port: int = Field(8420, ge=0, le=65535)
+    #: What lets somebody see the page. None: nothing is asked at 127.0.0.1, and a new one is made elsewhere.
+    web_token: str | None = None
+    #: Names by which the page may be asked besides, as of a proxy before it.
+    web_allowed_hosts: Globs = ()
+    #: Megabytes that may be sent to be labelled at a time.
+    web_upload_mb: int = Field(100, ge=1)
+    #: Megabytes of small pictures that are kept on disk; 0: none.
+    web_cache_mb: int = Field(1000, ge=0)
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

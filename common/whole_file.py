@@ -43,12 +43,28 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
             with open(os.open(path, os.O_WRONLY | os.O_APPEND), "wb") as file:
                 yield file
         else:
-            target = path.resolve()
-            with _scratch(target) as file:
+            with replaced_file(path.resolve()) as file:
                 yield file
-                file.flush()
-                os.fsync(file.fileno())  # else the name might outlive a power cut, and what it names not
-                os.replace(file.name, target)
+
+
+@contextmanager
+def replaced_file(target: Path, *, is_lasting: bool = True) -> Iterator[IO[bytes]]:
+    """Open a file that takes the place of a regular one, or of none, as `whole_file` does; a link is replaced.
+
+    Args:
+        target: its name.
+        is_lasting: whether the file must be whole after a power cut, too, for which the disk is waited for.
+
+    Raises:
+        OSError: the file cannot be written; or what the block raises.
+
+    """
+    with _scratch(target) as file:
+        yield file
+        file.flush()
+        if is_lasting:
+            os.fsync(file.fileno())  # else the name might outlive a power cut, and what it names not
+        os.replace(file.name, target)
 
 
 def check_writable(path: Path) -> None:

@@ -13,16 +13,26 @@ from typing import IO, TYPE_CHECKING, Any
 from common.errors import UsageError
 from common.whole_file import whole_file
 from storage.export import COLUMNS, result_pages
+from vocabulary.names import kind_name, label_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from storage.database import Database
 
+    Columns = Mapping[str, type]
+    Rows = Sequence[Sequence[Any]]
 
-def export(database: Database, form: str, where: str | None, output: Path | None) -> int:
+
+#: What a language adds: a column with the names of each of these.
+NAME_COLUMNS = {"name": "label", "name_1": "label_1", "name_2": "label_2", "name_3": "label_3", "kind_name": "kind"}
+
+
+def export(database: Database, form: str, where: str | None, output: Path | None, language: str | None = None) -> int:
     """Write the results that a condition holds for to a file, or to standard output; return how many.
+
+    With a language, the names that it has for labels and kinds stand in columns of their own besides.
 
     A file is there whole, or not at all.
 
@@ -32,7 +42,7 @@ def export(database: Database, form: str, where: str | None, output: Path | None
         BrokenPipeError: whoever reads the output has had enough.
 
     """
-    writers = {"csv": _write_csv, "jsonl": _write_jsonl, "parquet": _write_parquet}
+    writers = {"csv": write_csv, "jsonl": _write_jsonl, "parquet": _write_parquet}
     if form not in writers:
         raise UsageError(f"There is no format {form!r}: choose one of {', '.join(writers)}.")
     if form == "parquet" and output is None:
@@ -40,8 +50,20 @@ def export(database: Database, form: str, where: str | None, output: Path | None
     with closing(result_pages(database, where)) as pages:
         # Read already: what makes no sense is said before anything is written.
         begun = chain(list(islice(pages, 1)), pages)
+        columns, rows = (_named(begun, language)) if language else (COLUMNS, begun)
         with whole_file(output) if output else _standard_output() as file:
-            return writers[form](begun, file)
+            return writers[form](columns, rows, file)
+
+
+def _named(pages: Iterator[Rows], language: str) -> tuple[dict[str, type], Iterator[Rows]]:
+    """Return the columns with those that a language adds, and the rows with its names."""
+    places = {name: place for place, name in enumerate(COLUMNS)}
+    sources = [(places[source], kind_name if source == "kind" else label_name) for source in NAME_COLUMNS.values()]
+
+    def with_names(row: Sequence[Any]) -> list[Any]:
+        return [*row, *(row[place] and name(row[place], language) for place, name in sources)]
+
+    return {**COLUMNS, **dict.fromkeys(NAME_COLUMNS, str)}, ([with_names(row) for row in page] for page in pages)
 
 
 @contextmanager
@@ -56,9 +78,10 @@ def _standard_output() -> Iterator[IO[bytes]]:
         raise UsageError(f"Standard output cannot be written: {error.strerror or error}.") from None
 
 
-def _write_csv(pages: Iterator[Sequence[Sequence[Any]]], file: IO[bytes]) -> int:
+def write_csv(columns: Iterable[str], pages: Iterable[Rows], file: IO[bytes]) -> int:
+    """Write a table with a head, as it is: a text that a spreadsheet takes for a formula stays one; return its rows."""
     writer = csv.writer(_UnixLines(file))
-    writer.writerow(COLUMNS)
+    writer.writerow(columns)
     rows = 0
     for page in pages:
         writer.writerows([[_plain(value) for value in row] for row in page])
@@ -66,29 +89,29 @@ def _write_csv(pages: Iterator[Sequence[Sequence[Any]]], file: IO[bytes]) -> int
     return rows
 
 
-def _write_jsonl(pages: Iterator[Sequence[Sequence[Any]]], file: IO[bytes]) -> int:
+def _write_jsonl(columns: Columns, pages: Iterator[Rows], file: IO[bytes]) -> int:
     rows = 0
     for page in pages:
         for row in page:
-            fields = {name: _plain(value) for name, value in zip(COLUMNS, row, strict=True)}
+            fields = {name: _plain(value) for name, value in zip(columns, row, strict=True)}
             file.write(json.dumps(fields, ensure_ascii=False).encode() + b"\n")
         rows += len(page)
     return rows
 
 
-def _write_parquet(pages: Iterator[Sequence[Sequence[Any]]], file: IO[bytes]) -> int:
+def _write_parquet(columns: Columns, pages: Iterator[Rows], file: IO[bytes]) -> int:
     try:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError:
         raise UsageError("This needs pyarrow: pip install 'nightlabel[parquet]'; in a clone, '.[parquet]'.") from None
     kinds = {str: pa.string(), int: pa.int64(), float: pa.float64(), datetime: pa.timestamp("us", tz="UTC")}
-    schema = pa.schema([(name, kinds[kind]) for name, kind in COLUMNS.items()])
+    schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
     rows = 0
     with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
         for page in pages:
-            columns = zip(zip(*page, strict=True), schema.types, strict=True)
-            arrays = [pa.array(values, kind) for values, kind in columns]
+            typed = zip(zip(*page, strict=True), schema.types, strict=True)
+            arrays = [pa.array(values, kind) for values, kind in typed]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
             rows += len(page)
     return rows

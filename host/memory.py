@@ -7,6 +7,7 @@ import resource
 import sys
 from pathlib import Path
 
+from common.settings import LEAST_MEMORY_LIMIT_MB
 from host import cgroup
 
 
@@ -41,6 +42,11 @@ def limit_memory(megabytes: int, *, may_be_lifted: bool = False) -> None:
     if most != resource.RLIM_INFINITY:
         limit = min(limit, most)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, most if may_be_lifted else limit))
+
+
+def limit_memory_once_loaded(megabytes: int) -> None:
+    """Limit a process that has loaded its model, and always leave room for an ordinary picture beside it."""
+    limit_memory(max(megabytes, data_segment_mb() + LEAST_MEMORY_LIMIT_MB), may_be_lifted=True)
 
 
 def lift_limit() -> None:

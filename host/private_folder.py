@@ -8,10 +8,11 @@ import re
 import shutil
 import stat
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from common.child_process import deferred_signals
 from common.errors import NightlabelError
 
 if TYPE_CHECKING:
@@ -46,16 +47,27 @@ def private_folder() -> Iterator[Path]:
     try:
         temporary = _shared_folder()
         _remove_abandoned(temporary)
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=temporary))
-        owner = _lock_new(folder)
     except OSError as error:
-        raise FolderError(f"A private folder cannot be made: {error}. Let TMPDIR name a folder for it.") from None
-    try:
+        raise _no_folder(error) from None
+    with ExitStack() as stack:
+        with deferred_signals():  # a Ctrl-C before it is known what to remove would leave the folder behind
+            try:
+                folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=temporary))
+                owner = _lock_new(folder)
+            except OSError as error:
+                raise _no_folder(error) from None
+            stack.callback(_remove_own, folder, owner, pid)
         yield folder
-    finally:
-        if os.getpid() == pid:  # a forked child collects this generator, too
-            shutil.rmtree(folder, ignore_errors=True)
-        os.close(owner)
+
+
+def _no_folder(error: OSError) -> FolderError:
+    return FolderError(f"A private folder cannot be made: {error}. Let TMPDIR name a folder for it.")
+
+
+def _remove_own(folder: Path, owner: int, pid: int) -> None:
+    if os.getpid() == pid:  # a forked child collects the generator, too
+        shutil.rmtree(folder, ignore_errors=True)
+    os.close(owner)
 
 
 def _shared_folder() -> Path:

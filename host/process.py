@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import socket
-from functools import cache
+from contextlib import contextmanager, suppress
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 _IS_LINUX = platform.system() == "Linux"
 #: The PID namespace that Linux starts with: `PROC_PID_INIT_INO` of linux/proc_ns.h.
@@ -50,6 +57,72 @@ def is_running(identity: str | None) -> bool | None:
         return False
     except ValueError:
         return None
+
+
+def interrupt(identity: str) -> bool:
+    """Ask a process to end in good order, as Ctrl-C in its terminal does; return whether it is there to be asked.
+
+    Whoever it is, is looked at while the kernel keeps its number from another (Linux): no process that came later, and
+    none of another machine or container is signalled. Nor is one that has made no arrangement for such a signal, which
+    would end it at once.
+
+    Raises:
+        PermissionError: it is another user's, or would not end in good order.
+
+    """
+    if not is_running(identity):
+        return False
+    pid = int(identity.split("/")[-2])
+    try:
+        with _held(pid) as send:
+            if not is_running(identity):
+                return False
+            if psutil.Process(pid).uids().effective != os.geteuid():
+                raise PermissionError(f"process {pid} is another user's")
+            send(_handled_signal(pid))
+    except (FileNotFoundError, ProcessLookupError, psutil.NoSuchProcess):  # it has ended meanwhile
+        return False
+    return True
+
+
+@contextmanager
+def _held(pid: int) -> Iterator[Callable[[int], None]]:
+    """Yield what sends a signal to a process, and to no later one of the same number."""
+    if not _IS_LINUX:
+        yield partial(os.kill, pid)
+        return
+    descriptor = os.pidfd_open(pid)
+    try:
+        yield partial(signal.pidfd_send_signal, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _handled_signal(pid: int) -> int:
+    """Return the signal for which a process has a handler: a program that calls the library may have none for SIGTERM.
+
+    Source: proc_pid_status(5), SigCgt.
+    """
+    if not _IS_LINUX:
+        return signal.SIGTERM
+    with open(f"/proc/{pid}/status") as status:
+        handled = next((int(line.split()[1], 16) for line in status if line.startswith("SigCgt:")), 0)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if handled >> (number - 1) & 1:
+            return number
+    raise PermissionError(f"process {pid} handles neither SIGTERM nor SIGINT")
+
+
+def give_way(niceness: int) -> None:
+    """Have this process go behind others, nice(1).
+
+    Where Linux groups processes by their sessions, a niceness counts within one's own alone, and the session has one
+    of its own: that is set, too, where this process leads it. Source: sched(7), «The autogroup feature».
+    """
+    os.nice(max(0, niceness - os.nice(0)))
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):  # another system, or a kernel that has no groups
+            Path("/proc/self/autogroup").write_text(str(niceness))
 
 
 def _start(pid: int) -> str:

@@ -2,13 +2,15 @@
 
 #: By which other rooms may enter; all else is this room's own.
 __all__ = [
+    "calibrate",
+    "calibrated",
     "catalogue",
     "engines",
     "listing",
     "precisions",
-    "quantise",
     "ready_model",
     "resolve",
+    "stages",
     "subprocess_steps",
     "weights",
 ]

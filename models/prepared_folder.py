@@ -3,7 +3,7 @@
     model.xml, model.bin   the network in OpenVINO's format, fp32, from uint8 pixels to probabilities
     model.json             what it was made of, and the sha256 of both files; written last
 
-All precisions share it that are chosen when the model is loaded. A quantised model has a folder like it of its own.
+All precisions share it that are chosen when the model is loaded. A calibrated model has a folder like it of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from models.precisions import BF16, FP32, INT8
+from models.precisions import BF16, CASCADE, FP32, INT8
 from models.weights import sha256_of
 from storage.records import Model, Preprocessing
 
@@ -45,8 +45,8 @@ def prepared_precisions(architecture: str, recipe: str, weights: str, cache_dir:
         except (OSError, ValueError, LookupError, TypeError):
             continue  # damaged: it will be made anew
         if (made_of["architecture"], made_of["recipe"], made_of["weights"]) == (architecture, recipe, weights):
-            found |= {INT8} if made_of["precision"] == INT8 else {FP32, BF16}
-    return [precision for precision in (FP32, BF16, INT8) if precision in found]
+            found |= {made_of["precision"]} if made_of["precision"] in (INT8, CASCADE) else {FP32, BF16}
+    return [precision for precision in (FP32, BF16, INT8, CASCADE) if precision in found]
 
 
 def is_intact(folder: Path, model: Model) -> bool:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from common.errors import ModelError
 from common.settings import RANDOM_WEIGHTS
+from models.calibrate import calibrate
+from models.calibrated import calibrated_dir, find_calibrated, find_recorded
 from models.catalogue import RECIPE_MARK, find_entry
-from models.engines import check_precision, choose_engine, choose_precision, find_engine
+from models.engines import check_precision, choose_engine, choose_precision, find_engine, needs_calibration
 from models.precisions import FP32, INT8
 from models.prepare import prepare
 from models.prepared_folder import prepared_dir
-from models.quantise import find_quantised, quantise, quantised_dir
-from models.ready_model import ReadyModel
+from models.ready_model import ReadyCascade, ReadyModel
 from models.subprocess_steps import run_apart
 from models.weights import find_weights, how_to_get_weights, sha256_of
 from storage.records import Model
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from common.settings import Settings
+    from models.calibrated import Calibrated
     from models.catalogue import CatalogueEntry
     from models.engines.spec import EngineSpec
-    from models.quantise import Quantised
     from storage.records import Preprocessing
 
 
@@ -37,49 +38,49 @@ def resolve(settings: Settings) -> ReadyModel:
     """Return the model that the settings name, prepared where its engine needs that.
 
     Raises:
-        ModelError: no such model; or its weights are missing, damaged, or of another model; or it is to run in int8,
-            and was not quantised yet, or disagrees with fp32 too often.
+        ModelError: no such model; or its weights are missing, damaged, or of another model; or it is to run in int8 or
+            as a cascade, and was not calibrated yet, or disagrees with fp32 too often.
 
     """
     entry = find_entry(settings.model, settings.cache_dir)
     weights, path = _weights(entry, settings)
     engine = choose_engine(settings.engine)
     model = model_of(entry, weights, choose_precision(settings.precision, engine))
-    if model.precision in engine.calibrated:
-        quantised = find_quantised(model, settings.cache_dir)
-        if quantised is None:
-            raise ModelError(f"{entry.name} is not quantised yet: nightlabel models prepare {entry.name} --int8 PATH")
-        _raise_if_it_disagrees(quantised, settings)
-        model = replace(model, calibration=quantised.calibration)
-        return _ready(model, entry, engine, path, quantised.folder)
-    return _ready(model, entry, engine, path, _prepared(model, engine, path, settings))
+    if model.precision not in engine.calibrated:
+        return _ready(model, entry, engine, path, _prepared(model, engine, path, settings))
+    found = find_calibrated(model, settings.cache_dir, engine.automatic_precision())
+    if found is None:
+        raise ModelError(f"{entry.name} is not calibrated yet: nightlabel models prepare {entry.name} --int8 PATH")
+    _raise_if_it_disagrees(found, settings)
+    return _ready_calibrated(replace(model, calibration=found.calibration), found, entry, engine, path, settings)
 
 
-def find_quantised_for(settings: Settings) -> Quantised | None:
-    """Return the configured model's int8 form, if it is on this machine. The model is prepared for it in any case.
+def find_calibrated_for(settings: Settings) -> Calibrated | None:
+    """Return the configured model in int8, or as a cascade, if it is on this machine; prepare it in any case.
 
     Raises:
-        ModelError: as `resolve` does, for int8; but not because it was not quantised yet.
+        ModelError: as `resolve` does; but not because it was not calibrated yet.
 
     """
-    found = find_quantised(_prepared_for_int8(settings), settings.cache_dir)
+    model, full = _prepared_for_calibration(settings)
+    found = find_calibrated(model, settings.cache_dir, full)
     if found:
         _raise_if_it_disagrees(found, settings)
     return found
 
 
-def quantise_for(
+def calibrate_for(
     settings: Settings,
     draw: Callable[[Preprocessing], Sequence[NDArray[np.uint8] | None]],
     *,
     anew: bool = False,
-) -> Quantised:
-    """Quantise the configured model on a sample of an archive's images, unless it is quantised already.
+) -> Calibrated:
+    """Calibrate the configured model on a sample of an archive's images, unless it is calibrated already.
 
     Quantising imports NNCF and torch into this process.
 
     Args:
-        settings: which model, and where it is kept.
+        settings: which model, in int8 or as a cascade, and where it is kept.
         draw: called if it is needed, returns the sample as the model with this preprocessing sees it, uint8
             `[H, W, 3]` each; None for each image that could not be read.
         anew: also where there is one already.
@@ -88,10 +89,10 @@ def quantise_for(
         ModelError: as `resolve` does; or NNCF is missing, or too few images can be read.
 
     """
-    model = _prepared_for_int8(settings)
-    found = None if anew else find_quantised(model, settings.cache_dir)
+    model, full = _prepared_for_calibration(settings)
+    found = None if anew else find_calibrated(model, settings.cache_dir, full)
     if found is None:
-        found = quantise(model, settings.cache_dir, partial(draw, model.preprocessing), anew=anew)
+        found = calibrate(model, settings.cache_dir, partial(draw, model.preprocessing), full=full, anew=anew)
     _raise_if_it_disagrees(found, settings)
     return found
 
@@ -121,7 +122,7 @@ def resolve_recorded(model: Model, engine: str, settings: Settings) -> ReadyMode
     check_precision(model.precision, spec)
     entry = find_entry(f"{model.architecture}{RECIPE_MARK}{model.recipe}", settings.cache_dir)
     if model.is_random:
-        return _ready(model, entry, spec, None, _prepared(model, spec, None, settings))
+        return _ready_recorded(model, entry, spec, None, settings)
     path = find_weights(entry, settings)
     if path is not None:
         found = sha256_of(path)
@@ -135,7 +136,7 @@ def resolve_recorded(model: Model, engine: str, settings: Settings) -> ReadyMode
             f"The weights of {entry.name} that the run recorded (sha256 {model.weights}) are not on this"
             f" machine. {how_to_get_weights(entry, settings)}"
         )
-    return _ready(model, entry, spec, path, _prepared(model, spec, path, settings))
+    return _ready_recorded(model, entry, spec, path, settings)
 
 
 def model_of(entry: CatalogueEntry, weights: str, precision: str) -> Model:
@@ -148,11 +149,14 @@ def model_of(entry: CatalogueEntry, weights: str, precision: str) -> Model:
     )
 
 
-def _raise_if_it_disagrees(quantised: Quantised, settings: Settings) -> None:
-    if quantised.agreement < settings.int8_min_agreement:
+def _raise_if_it_disagrees(found: Calibrated, settings: Settings) -> None:
+    name, least = "INT8_MIN_AGREEMENT", settings.int8_min_agreement
+    if found.cascade:
+        name, least = "CASCADE_MIN_AGREEMENT", settings.cascade_min_agreement
+    if found.quality.agreement < least:
         raise ModelError(
-            f"{quantised}; NIGHTLABEL_INT8_MIN_AGREEMENT asks for {settings.int8_min_agreement:.1%}. Use --precision"
-            " bf16 or fp32, or calibrate it on more images: nightlabel models prepare NAME --int8 PATH"
+            f"{found}; NIGHTLABEL_{name} asks for {least:.1%}. Use --precision bf16 or fp32, or calibrate it on more"
+            " images: nightlabel models prepare NAME --int8 PATH"
         )
 
 
@@ -178,35 +182,65 @@ def _download(entry: CatalogueEntry, settings: Settings) -> Path:
 
 
 def _ready(
-    model: Model, entry: CatalogueEntry, engine: EngineSpec, path: Path | None, prepared: Path | None
+    model: Model,
+    entry: CatalogueEntry,
+    engine: EngineSpec,
+    path: Path | None,
+    prepared: Path | None,
+    rest: str = FP32,
+    cascade: ReadyCascade | None = None,
 ) -> ReadyModel:
     return ReadyModel(
-        model=model, engine=engine.name, categories=entry.categories, weights_path=path, prepared=prepared
+        model=model,
+        engine=engine.name,
+        categories=entry.categories,
+        weights_path=path,
+        prepared=prepared,
+        rest=rest,
+        cascade=cascade,
     )
+
+
+def _ready_recorded(
+    model: Model, entry: CatalogueEntry, engine: EngineSpec, path: Path | None, settings: Settings
+) -> ReadyModel:
+    """Return the model that a run recorded; calibrated exactly so, if it is: else it would give other labels."""
+    if model.precision not in engine.calibrated:
+        return _ready(model, entry, engine, path, _prepared(model, engine, path, settings))
+    found = find_recorded(model, settings.cache_dir)
+    if found is None:
+        folder = calibrated_dir(model, settings.cache_dir, engine.automatic_precision())
+        raise ModelError(
+            f"The {model.precision} model of this calibration is not on this machine. Copy the folder {folder} from the"
+            " machine that enqueued the run."
+        )
+    return _ready_calibrated(model, found, entry, engine, path, settings)
+
+
+def _ready_calibrated(
+    model: Model, found: Calibrated, entry: CatalogueEntry, engine: EngineSpec, path: Path | None, settings: Settings
+) -> ReadyModel:
+    """Return a model in int8, or a cascade of it and the other precision."""
+    quick = _ready(replace(model, precision=INT8), entry, engine, path, found.folder, found.rest)
+    if found.cascade is None:
+        return quick
+    other = replace(model, precision=choose_precision(found.cascade.full, engine), calibration=None)
+    full = _ready(other, entry, engine, path, _prepared(other, engine, path, settings))
+    cascade = ReadyCascade(quick=quick, full=full, least_margin=found.cascade.least_margin)
+    return _ready(model, entry, engine, path, found.folder, found.rest, cascade)
 
 
 def _prepared(model: Model, engine: EngineSpec, path: Path | None, settings: Settings) -> Path | None:
     """Return the folder that the engine loads the model from, made where that can be done; None if it needs none."""
-    if model.precision in engine.calibrated:
-        return _recorded_quantised(model, settings).folder
     return engine.prepare(model, path, settings.cache_dir) if engine.prepare else None
 
 
-def _prepared_for_int8(settings: Settings) -> Model:
-    """Return the configured model in int8, which can be quantised now, or was before."""
+def _prepared_for_calibration(settings: Settings) -> tuple[Model, str]:
+    """Return the configured model, which can be calibrated now, or was before; and a cascade's other precision."""
     entry = find_entry(settings.model, settings.cache_dir)
     weights, path = _weights(entry, settings)
-    model = model_of(entry, weights, choose_precision(INT8, choose_engine(settings.engine)))
+    engine = choose_engine(settings.engine)
+    precision = settings.precision if needs_calibration(settings.precision) else INT8
+    model = model_of(entry, weights, choose_precision(precision, engine))
     prepare(model, path, settings.cache_dir)
-    return model
-
-
-def _recorded_quantised(model: Model, settings: Settings) -> Quantised:
-    """Return the int8 model of exactly this calibration: another one would give other labels under its name."""
-    quantised = find_quantised(model, settings.cache_dir)
-    if quantised is None or quantised.calibration != model.calibration:
-        raise ModelError(
-            f"The int8 model of this calibration is not on this machine. Copy the folder"
-            f" {quantised_dir(model, settings.cache_dir)} from the machine that enqueued the run."
-        )
-    return quantised
+    return model, engine.automatic_precision()

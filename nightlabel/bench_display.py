@@ -11,7 +11,7 @@ from storage.records import shown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.bench import Bench
+    from runner.bench import Bench, SystemSpeed
 
 
 class BenchLines:
@@ -39,14 +39,13 @@ class BenchLines:
         figures = speed if isinstance(speed, str) else f"{1000 / speed:8.2f} ms  {speed:8,.1f} images/s"
         self.note(f"  {precision:<10}{figures}")
 
-    def system(self, measured: Bench) -> None:
-        self._head(f"\nThe whole system with {measured.model}, on {measured.engine}")
-        speed = measured.system[-1]
-        workers = counted(speed.workers, "worker")
-        self.note(f"  {workers:<21}{speed.images_per_second:8,.1f} images/s  {speed.worker_rss_mb:5.0f} MB each")
+    def system(self, speed: SystemSpeed) -> None:
+        self._head("\nThe whole system")
+        how = f"{speed.precision}, {counted(speed.workers, 'worker')}"
+        self.note(f"  {how:<21}{speed.images_per_second:8,.1f} images/s  {speed.worker_rss_mb:5.0f} MB each")
 
     def conclusion(self, measured: Bench) -> None:
-        """Say where a worker's time goes, and how long all images will take."""
+        """Say where a worker's time goes, how long all images will take, and which precision to take."""
         best = measured.best
         rest = 1 - best.decode_share - best.infer_share
         self.note(
@@ -54,6 +53,8 @@ class BenchLines:
             f"\n\n{measured.images:,} images: {_more(measured)}{duration(measured.forecast_s)} with"
             f" {counted(best.workers, 'worker')}; a million: {duration(1e6 / best.images_per_second)}"
         )
+        if measured.advice:
+            self.note(str(measured.advice))
 
     def note(self, sentence: str) -> None:
         say(sentence, err=self._is_aside)

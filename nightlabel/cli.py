@@ -11,14 +11,19 @@ from nightlabel.commands import (
     cancel,
     classify,
     compare,
+    correct,
     db,
     enqueue,
     export,
+    find,
     models,
     report,
     retry,
+    review,
     run,
+    sidecars,
     status,
+    web,
     worker,
 )
 from nightlabel.exits import ends_well
@@ -30,7 +35,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 models_app = typer.Typer(invoke_without_command=True)
-db_app = typer.Typer(help="The database's schema.", no_args_is_help=True)
+db_app = typer.Typer(help="The database's schema, and what an older one lacks.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.add_typer(db_app, name="db")
 
@@ -43,14 +48,20 @@ for command in (
     retry.retry,
     report.report,
     compare.compare,
+    find.find,
+    correct.correct,
+    review.review,
     export.export,
+    sidecars.sidecars,
     classify.classify,
+    web.web,
     bench.bench,
 ):
     app.command()(ends_well(command))
 models_app.callback()(ends_well(models.models))
 models_app.command("prepare")(ends_well(models.prepare))
 db_app.command("upgrade")(ends_well(db.upgrade))
+db_app.command("kinds")(ends_well(db.kinds))
 
 
 def _say_version(asked: bool) -> None:  # noqa: FBT001 - Typer's

@@ -11,6 +11,7 @@ import typer
 
 from models.engines import engine_names, precision_names
 from nightlabel.library.arguments import loaded
+from vocabulary.languages import LANGUAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +88,12 @@ _OPTIONS = {
         metavar="FILE",
         help="A state_dict; or `random`, to try things out. [NIGHTLABEL_WEIGHTS]",
     ),
+    "language": _option(
+        "language",
+        str,
+        metavar="|".join(LANGUAGES),
+        help="Of the names that are shown. [NIGHTLABEL_LANGUAGE; the locale's]",
+    ),
     "include": _option(
         "include", list[str], metavar="GLOB", help="Only these files, as in '*.jpg'. [NIGHTLABEL_INCLUDE]"
     ),
@@ -101,6 +108,21 @@ _OPTIONS = {
         "relabel", bool, "--relabel", help="Label again what already has its labels. [NIGHTLABEL_RELABEL]"
     ),
     "nice": _option("nice", int, metavar="N", help="Niceness of the worker processes, 0 to 19. [NIGHTLABEL_NICE]"),
+    "host": _option(
+        "web_host",
+        str,
+        "--host",
+        metavar="ADDRESS",
+        help="Where the page is served; beyond this machine it asks for a token. [NIGHTLABEL_WEB_HOST; 127.0.0.1]",
+    ),
+    "port": _option("web_port", int, "--port", metavar="N", help="0: any that is free. [NIGHTLABEL_WEB_PORT; 8420]"),
+    "allowed_host": _option(
+        "web_allowed_hosts",
+        list[str],
+        "--allowed-host",
+        metavar="NAME",
+        help="A name by which the page may be asked besides. [NIGHTLABEL_WEB_ALLOWED_HOSTS]",
+    ),
     "memory_limit": _option(
         "memory_limit_mb",
         int,

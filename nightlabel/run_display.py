@@ -72,9 +72,10 @@ class TerminalDisplay:
         from report.run.figures import run_figures
         from report.run.terminal import print_report
         from storage.database import Database
+        from vocabulary.languages import chosen_language
 
         with closing(Database(self._settings.database_url)) as database:
-            print_report(run_figures(database, end.run), Screen())
+            print_report(run_figures(database, end.run), Screen(), chosen_language(self._settings.language))
             say()
             if end.progress.failed:
                 query = f"select path, error_kind, error from results where run_id = {end.run.id} and status = 'failed'"  # noqa: S608 - shown, not run

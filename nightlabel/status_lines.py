@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from host.process import is_running
 from report.words import counted, duration
-from runner.status import SPEED_WINDOW, advice
+from runner.status import advice
 from storage.records import shown
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def status_lines(status: Status) -> Iterator[str]:
 
 def describe(situation: Situation) -> Iterator[str]:
     """Yield a line for each thing that there is to know of a run, and last what to do."""
-    run, state, pace_now = situation.run, situation.progress, situation.pace
+    run, state = situation.run, situation.progress
     yield f"Run {run.id}, {run.state}: {', '.join(map(shown, run.roots))}"
     yield f"  model     {run.model}"
     share = f" ({state.labelled / state.images:.1%})" if state.images else ""
@@ -40,9 +40,9 @@ def describe(situation: Situation) -> Iterator[str]:
         in_flight = counted(state.images_in_work, "image"), counted(state.chunks_in_work, "chunk")
         yield f"  in flight {' in '.join(in_flight)}"
         yield f"  waiting   {counted(on_queue, 'chunk')} on the queue, {state.chunks_waiting:,} not yet published"
-    if state.missing and pace_now.images:
-        speed = pace_now.images / SPEED_WINDOW.total_seconds()
-        yield f"  speed     {speed:,.1f} images/s in the last minute, {duration(state.missing / speed)} left"
+    if situation.left:
+        speed = f"{situation.images_per_second:,.1f} images/s in the last minute"
+        yield f"  speed     {speed}, {duration(situation.left.total_seconds())} left"
     if situation.stalled_for:
         yield f"  stalled   nothing has moved for {duration(situation.stalled_for.total_seconds())}"
     if situation.is_followed:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -28,6 +29,8 @@ from pictures.png_rows import load_png
 from pictures.preprocessing import crop, upright_size
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -58,6 +61,15 @@ class Decoded(NamedTuple):
     warning: str | None = None  #: what decoder and check sums say of damage to pixels that were labelled all the same
 
 
+class StoredPicture(NamedTuple):
+    """A picture that is decoded, and not yet upright."""
+
+    shown: DisplayPicture  #: perhaps scaled down
+    orientation: int  #: EXIF's, 1 to 8
+    stored_size: tuple[int, int]  #: width and height in the file
+    warning: str | None  #: as in `Decoded`
+
+
 def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decoded:
     """Decode a picture and cut out the model's crop of it.
 
@@ -65,10 +77,36 @@ def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decode
         ImageError: no image, truncated, damaged, or with more than `max_pixels`.
 
     """
+    with decoded_picture(data, max_pixels, lambda _size: 2 * preprocessing.resize_size) as picture:
+        shown, orientation, stored_size, warning = picture
+        pixels = crop(shown, orientation, preprocessing, stored_size=stored_size)
+    return Decoded(pixels, *upright_size(stored_size, orientation), warning)
+
+
+@contextmanager
+def decoded_picture(
+    data: bytes, max_pixels: int, least_short_side: Callable[[tuple[int, int]], int]
+) -> Iterator[StoredPicture]:
+    """Decode a picture for as long as the block lasts, in which its pixels are converted.
+
+    Args:
+        data: the file's bytes.
+        max_pixels: that the picture may have.
+        least_short_side: of a width and a height, the pixels that are needed of the short side: a JPEG may be scaled
+            down to that while it is decoded.
+
+    Raises:
+        ImageError: as for `decode`; also in place of whatever the block raises.
+
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; what matters raises
-            return _decode(data, preprocessing, max_pixels)
+            if _is_iso_media(data):
+                check_container(data, max_pixels)
+            file = strip_metadata(data)
+            with Image.open(io.BytesIO(file.data), formats=_formats(data)) as picture:
+                yield _stored_picture(file, picture, max_pixels, least_short_side)
     except (ImageError, SoftTimeLimitExceeded):
         raise
     except UnidentifiedImageError:
@@ -85,20 +123,19 @@ def decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decode
         raise ImageError(FailureKind.TRUNCATED if early else FailureKind.DAMAGED, reason) from error
 
 
-def _decode(data: bytes, preprocessing: Preprocessing, max_pixels: int) -> Decoded:
-    if _is_iso_media(data):
-        check_container(data, max_pixels)
-    file = strip_metadata(data)
-    with Image.open(io.BytesIO(file.data), formats=_formats(data)) as picture, capture_libtiff_errors() as messages:
+def _stored_picture(
+    file: StrippedFile,
+    picture: Image.Image,
+    max_pixels: int,
+    least_short_side: Callable[[tuple[int, int]], int],
+) -> StoredPicture:
+    with capture_libtiff_errors() as messages:
         check_pixels(*picture.size, max_pixels)
         check_costs(file.data, picture, max_pixels)
         orientation = file.orientation or _orientation(picture)
-        decoded, warning = _pixels(file, picture, 2 * preprocessing.resize_size)
+        decoded, warning = _pixels(file, picture, least_short_side(picture.size))
         shown = DisplayPicture(decoded)
-        pixels = crop(shown, orientation, preprocessing, stored_size=picture.size)
-    return Decoded(
-        pixels, *upright_size(picture.size, orientation), warning or shown.warning or "; ".join(messages) or None
-    )
+    return StoredPicture(shown, orientation, picture.size, warning or shown.warning or "; ".join(messages) or None)
 
 
 def _pixels(file: StrippedFile, picture: Image.Image, min_short_side: int) -> tuple[Image.Image, str | None]:

@@ -73,21 +73,24 @@ def crop(
 
     """
     stored_size = stored_size or picture.size
-    upright = upright_size(stored_size, orientation)
-    box = _stored_box(_crop_box(upright, preprocessing), stored_size, orientation)
+    seen_size = upright_size(stored_size, orientation)
+    box = _stored_box(_crop_box(seen_size, preprocessing), stored_size, orientation)
     box = _in_picture(box, stored_size, picture.size)
     size, method = preprocessing.crop_size, _RESAMPLING[preprocessing.interpolation]
     if method is Image.Resampling.BICUBIC:
-        vertical_first = _is_vertical_first(upright, preprocessing) != (orientation in _SIDEWAYS)
+        vertical_first = _is_vertical_first(seen_size, preprocessing) != (orientation in _SIDEWAYS)
         cropped = _resize_by_bands(picture, size, box, method, vertical_first=vertical_first)
     elif picture.size[0] * picture.size[1] > BAND_PIXELS:
         cropped = _resize_by_bands(picture, size, box, method, vertical_first=_cuts_height_first(picture.size, size))
     else:
         cropped = picture.part((0, 0, *picture.size)).resize((size, size), method, box)
     # Turning the small crop upright is cheaper than turning the picture.
-    if orientation in _UPRIGHT:
-        cropped = cropped.transpose(_UPRIGHT[orientation])
-    return np.asarray(cropped.convert("RGB"))
+    return np.asarray(upright(cropped, orientation).convert("RGB"))
+
+
+def upright(picture: Image.Image, orientation: int) -> Image.Image:
+    """Return a picture as a viewer shows it, of one with this EXIF orientation."""
+    return picture.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else picture
 
 
 def upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:

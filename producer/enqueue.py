@@ -29,7 +29,10 @@ T = TypeVar("T")
 #: first labels are there before a whole chunk could be done, and a small archive is spread over all workers.
 FIRST_BATCH = 64
 FIRST_CHUNK_SIZE = 8
-LARGEST_BATCH = 1000
+#: 64 whole chunks. SQLite's one writer has them for some 50 ms, in which a worker's chunk waits.
+LARGEST_BATCH = 4096
+#: Seconds after which a batch is added though it is not full: where a share is slow, workers wait for it.
+_BATCH_S = 1.0
 
 #: Seconds that Redis or the database may be away before a run gives up: longer than a host takes to start again.
 PATIENCE_S = 900.0
@@ -81,12 +84,15 @@ def write_manifest(
             is_stopped=stop.is_set,
         )
     chunk_size = FIRST_CHUNK_SIZE
+    look_first = False
     for batch in _batches(iter(refs)):
         if stop.is_set():
             return
         chunk_size = min(chunk_size, settings.chunk_size)
-        add = partial(add_images, database, run, chunk_size=chunk_size, relabel=settings.relabel)
+        add = partial(add_images, database, run, chunk_size=chunk_size, relabel=settings.relabel, look_first=look_first)
+        added = enqueued.added
         _add(add, batch, enqueued, stop)
+        look_first = enqueued.added == added  # what lies in one folder was mostly labelled at one time
         chunk_size *= 2
     if stop.is_set():
         return
@@ -149,7 +155,14 @@ def _patiently(stop: threading.Event, statement: Callable[[], T]) -> T:
 
 
 def _batches(refs: Iterator[ImageRef]) -> Iterator[list[ImageRef]]:
+    """Yield what comes in batches, small ones at first, and none that took longer than `_BATCH_S`."""
     size = FIRST_BATCH
-    while batch := list(islice(refs, size)):
+    while batch := list(islice(refs, 1)):
+        until = time.monotonic() + _BATCH_S
+        while len(batch) < size and time.monotonic() < until:
+            some = list(islice(refs, min(FIRST_CHUNK_SIZE, size - len(batch))))
+            if not some:
+                break
+            batch += some
         yield batch
         size = min(size * 4, LARGEST_BATCH)

@@ -6,7 +6,9 @@ What both need stands here: words, tables, robust statistics, and the base of ch
 #: By which other rooms may enter; all else is this room's own.
 __all__ = [
     "comparison",
+    "markup",
     "page",
+    "reviews",
     "run",
     "words",
 ]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, select_autoescape
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from common.whole_file import whole_file
+from report.markup import breakable, with_code
 from report.words import counted, duration, percent, signed, size
 from storage.records import shown
 
@@ -60,8 +60,8 @@ def _environment(package: str) -> Environment:
         "signed": signed,
         "size": _unbroken(size),
         "shown": shown,
-        "breakable": _breakable,
-        "with_code": _with_code,
+        "breakable": breakable,
+        "with_code": with_code,
         "count": "{:,}".format,
         "one_decimal": "{:,.1f}".format,
         "whole": "{:,.0f}".format,
@@ -72,16 +72,6 @@ def _environment(package: str) -> Environment:
 def _unbroken(say: Callable[[float], str]) -> Callable[[float], str]:
     """Return the same words, which no line ends between: a unit stays with its figure."""
     return lambda value: say(value).replace(" ", "\u00a0")
-
-
-def _breakable(path: str) -> Markup:
-    """Return a path that a line may end in, best between its words."""
-    return Markup("<wbr>").join(re.split("(?<=[/_-])", path))
-
-
-def _with_code(sentence: str) -> Markup:
-    """Return a sentence in which what stands between backticks is set as code."""
-    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))  # noqa: S704 - escaped
 
 
 def _as_script(chart: Chart) -> Markup:

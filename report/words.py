@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
+
+from common.errors import UsageError
 
 
 def duration(seconds: float) -> str:
@@ -59,3 +62,20 @@ def parse_duration(text: str) -> float:
         raise ValueError(f"{text!r} is no duration, as 90s, 30m, 1h30m or 7d are")
     days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def parse_instant(text: str, option: str) -> datetime:
+    """Return the instant that `2026-11-24`, `2026-11-24T22:00` (local time, not UTC) or `12h` (ago) mean.
+
+    Raises:
+        UsageError: it makes no sense; `option` is what it was given to.
+
+    """
+    try:
+        return datetime.now(UTC) - timedelta(seconds=parse_duration(text.removesuffix("ago").strip()))
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UsageError(f"{option} {text!r}: use a day, a time as in 2026-11-24T22:00, or 12h or 7d ago.") from None

@@ -8,7 +8,9 @@ __all__ = [
     "compare",
     "display",
     "retry_failures",
+    "retry_service",
     "run",
     "status",
+    "stop",
     "truth_file",
 ]

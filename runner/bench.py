@@ -19,18 +19,21 @@ from archive.scan import find_roots
 from common.errors import ArchiveError, ModelError
 from host.machine import available_cpus, worker_count
 from host.private_folder import private_folder
-from models.engines import all_precisions, load_engine
+from models.engines import all_precisions, needs_calibration
+from models.precisions import CASCADE
 from models.resolve import resolve
 from pictures.decoding import decode
 from producer.enqueue import write_manifest
 from producer.manifest_writer import ManifestWriter
-from runner.calibration import quantise_on
+from runner.advice import advise, cascade_for
+from runner.calibration import calibrate_on
 from runner.display import Silent
+from runner.inference_speed import inference_speed
 from runner.run import OpenedRun, follow_run
 from storage.database import Database
 from storage.figures import chunk_times, mean_stages, worker_samples
 from storage.records import shown
-from storage.runs import open_run, progress
+from storage.runs import COMPUTE_ALL, open_run, progress
 from storage.schema_version import ensure_schema
 
 if TYPE_CHECKING:
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from archive.sample import Sample
     from common.settings import Settings
     from models.ready_model import ReadyModel
+    from runner.advice import Advice
     from storage.records import ImageRef, JsonObject, Run
 
 #: Together they keep a bench to about a minute, starts and stops of workers included.
@@ -62,6 +66,7 @@ _LEAST_IMAGES = 64
 class SystemSpeed:
     """The whole system with so many workers: queue, database and all."""
 
+    precision: str
     workers: int
     images: int
     images_per_second: float
@@ -87,7 +92,9 @@ class Bench:
     read_ms: float = 0.0
     decode_ms: float = 0.0
     inference: dict[str, float | str] = field(default_factory=dict)  #: by precision; or why there is none
-    system: list[SystemSpeed] = field(default_factory=list)
+    system: list[SystemSpeed] = field(default_factory=list)  #: in the configured precision
+    cascade: SystemSpeed | None = None  #: with as many workers as the last of those; None: it cannot be had here
+    advice: Advice | None = None  #: None: there is nothing to choose
 
     @property
     def best(self) -> SystemSpeed:
@@ -100,7 +107,8 @@ class Bench:
 
     def as_json(self) -> JsonObject:
         speeds = {name: None if isinstance(speed, str) else speed for name, speed in self.inference.items()}
-        return asdict(self) | {"inference": speeds, "forecast_s": self.forecast_s}
+        advice = self.advice and asdict(self.advice) | {"precision": self.advice.precision}
+        return asdict(self) | {"inference": speeds, "advice": advice, "forecast_s": self.forecast_s}
 
 
 class BenchDisplay(Protocol):
@@ -115,8 +123,8 @@ class BenchDisplay(Protocol):
     def inference(self, precision: str, speed: float | str) -> None:
         """Show the images a second of one core in a precision; or why there is none."""
 
-    def system(self, measured: Bench) -> None:
-        """Show the newest of `system`, the whole system with so many workers."""
+    def system(self, speed: SystemSpeed) -> None:
+        """Show the whole system, in a precision and with so many workers."""
 
     def note(self, sentence: str) -> None:
         """Say what a person should know."""
@@ -132,8 +140,8 @@ def bench(settings: Settings, paths: Sequence[str], display: BenchDisplay) -> Be
         ModelError: no such model, or its weights are missing or damaged.
 
     """
-    if settings.precision == "int8":
-        display.note(f"{settings.model}: {quantise_on(settings, paths)}.")
+    if needs_calibration(settings.precision):
+        display.note(f"{settings.model}: {calibrate_on(settings, paths)}.")
     roots = find_roots(paths)
     ready = resolve(settings)
     measured = Bench(model=str(ready.model), engine=ready.engine)
@@ -144,14 +152,21 @@ def bench(settings: Settings, paths: Sequence[str], display: BenchDisplay) -> Be
     source = _endless(drawn.refs)
     views = _time_decoding(measured, source, roots, ready, settings)
     display.decoding(measured)
+    calibrated = cascade_for(ready, settings, paths, display.note)
     for precision in all_precisions():
         measured.inference[precision] = _time_inference(precision, views, settings)
         display.inference(precision, measured.inference[precision])
     counts = _worker_counts(worker_count(settings) or available_cpus())
+    seconds = SYSTEM_S / (len(counts) + (calibrated is not None))
     for workers in counts:
-        seconds = SYSTEM_S / len(counts)
         measured.system.append(_time_system(workers, seconds, measured, source, roots, ready, settings, display))
-        display.system(measured)
+        display.system(measured.system[-1])
+    if calibrated:
+        own = settings.model_copy(update={"precision": CASCADE})
+        measured.cascade = _time_system(counts[-1], seconds, measured, source, roots, resolve(own), own, display)
+        display.system(measured.cascade)
+        usual, cascade = (1000 / speed.images_per_second for speed in (measured.system[-1], measured.cascade))
+        measured.advice = advise(ready.model.precision, usual, cascade, calibrated)
     return measured
 
 
@@ -204,20 +219,10 @@ def _time_decoding(
 
 def _time_inference(precision: str, views: NDArray[np.uint8], settings: Settings) -> float | str:
     """Return the images a second that one core classifies; or why it does not, in this precision."""
-    chosen = settings.model_copy(update={"precision": precision})
     try:
-        engine = load_engine(resolve(chosen), settings.batch_size)
+        return inference_speed(settings.model_copy(update={"precision": precision}), views, INFERENCE_S)
     except ModelError as error:
         return str(error)
-    batches = itertools.cycle(
-        [views[start : start + settings.batch_size] for start in range(0, len(views), settings.batch_size)]
-    )
-    engine.classify(next(batches))
-    images = 0
-    begun = perf_counter()
-    while perf_counter() - begun < INFERENCE_S:
-        images += len(engine.classify(next(batches)))
-    return images / (perf_counter() - begun)
 
 
 def _worker_counts(most: int) -> list[int]:
@@ -247,7 +252,7 @@ def _time_system(
         )
         database = Database(own.database_url)
         ensure_schema(database)
-        run, is_new = open_run(database, ready.model, engine=ready.engine, roots=roots, filters={})
+        run, is_new = open_run(database, ready.model, engine=ready.engine, roots=roots, filters=COMPUTE_ALL)
         writer = ManifestWriter(partial(write_manifest, database, run, own, refs=refs))
         follow_run(own, database, OpenedRun(run=run, is_new=is_new, manifest=writer), _OnlyNotes(display))
         speed = _system_speed(database, run, workers)
@@ -270,6 +275,7 @@ def _system_speed(database: Database, run: Run, workers: int) -> SystemSpeed:
     samples = worker_samples(database, list(images))
     busy_ms = sum(seconds.values()) * 1000
     return SystemSpeed(
+        precision=run.model.precision,
         workers=workers,
         images=sum(images.values()),
         images_per_second=sum(images[name] / seconds[name] for name in images),

@@ -1,4 +1,4 @@
-"""Quantise a model on a sample of an archive: draw it, read and decode it, and hand the pixels to `models.quantise`.
+"""Calibrate a model on a sample of an archive: draw it, read and decode it, and hand the pixels to `models.calibrate`.
 
 That happens in a process of its own, `python -P -m runner.calibration`, so that a decoder that crashes on an image does
 not end the command, and NNCF's memory goes with it. Its settings are its environment.
@@ -16,8 +16,8 @@ from archive.sample import draw_sample
 from archive.scan import find_roots
 from common.errors import ModelError
 from common.settings import load_settings
-from models.quantise import MAX_CALIBRATION_IMAGES
-from models.resolve import find_quantised_for, quantise_for
+from models.calibrated import MAX_CALIBRATION_IMAGES, MAX_MEASURED_IMAGES
+from models.resolve import calibrate_for, find_calibrated_for
 from models.subprocess_steps import main
 from runner.own_process import ask_with_settings
 from storage.records import ChunkImage
@@ -29,34 +29,34 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from common.settings import Settings
-    from models.quantise import Quantised
+    from models.calibrated import Calibrated
     from storage.records import Preprocessing
 
 #: Seconds that looking for images to calibrate or to compare on may take, on an archive of millions.
 SAMPLE_S = 20.0
 
 
-def quantise_on(settings: Settings, paths: Sequence[str], *, anew: bool = False) -> Quantised:
-    """Quantise the configured model on a sample of the images under these paths, unless it is quantised already.
+def calibrate_on(settings: Settings, paths: Sequence[str], *, anew: bool = False) -> Calibrated:
+    """Calibrate the configured model on a sample of the images under these paths, unless it is calibrated already.
 
     Args:
-        settings: the model, and which of the images count.
+        settings: the model, in int8 or as a cascade, and which of the images count.
         paths: folders or image files.
-        anew: also where it is quantised already.
+        anew: also where it is calibrated already.
 
     Raises:
         ArchiveError: a path is missing or unreadable.
-        ModelError: NNCF is missing, too few images can be read, or int8 disagrees with fp32 too often; or as
+        ModelError: NNCF is missing, too few images can be read, or it disagrees with fp32 too often; or as
             `models.resolve.resolve` says.
 
     """
     roots = find_roots(paths)
-    found = None if anew else find_quantised_for(settings)
+    found = None if anew else find_calibrated_for(settings)
     if found is None:
-        _quantise_apart(settings, roots, anew=anew)
-        found = find_quantised_for(settings)
+        _calibrate_apart(settings, roots, anew=anew)
+        found = find_calibrated_for(settings)
     if found is None:
-        raise ModelError(f"{settings.model} was quantised, but the result is gone from {settings.cache_dir}.")
+        raise ModelError(f"{settings.model} was calibrated, but the result is gone from {settings.cache_dir}.")
     return found
 
 
@@ -64,7 +64,7 @@ def draw_views(
     roots: Sequence[str], settings: Settings, preprocessing: Preprocessing
 ) -> list[NDArray[np.uint8] | None]:
     """Return a sample of the images under these roots as `read_views` does: for calibration, and for measuring it."""
-    drawn = draw_sample(roots, settings, 2 * MAX_CALIBRATION_IMAGES, SAMPLE_S)
+    drawn = draw_sample(roots, settings, MAX_CALIBRATION_IMAGES + MAX_MEASURED_IMAGES, SAMPLE_S)
     return read_views([ref.path for ref in drawn.refs], settings, preprocessing)
 
 
@@ -84,8 +84,8 @@ def read_views(
     return views
 
 
-def _quantise_apart(settings: Settings, roots: Sequence[str], *, anew: bool) -> None:
-    """Quantise in a process of its own, with these settings and no others.
+def _calibrate_apart(settings: Settings, roots: Sequence[str], *, anew: bool) -> None:
+    """Calibrate in a process of its own, with these settings and no others.
 
     Raises:
         ArchiveError: a path became unreadable meanwhile.
@@ -98,7 +98,7 @@ def _quantise_apart(settings: Settings, roots: Sequence[str], *, anew: bool) -> 
 
 def _step(roots: Sequence[str], *, anew: bool) -> None:
     settings = load_settings()
-    quantise_for(settings, partial(draw_views, roots, settings), anew=anew)
+    calibrate_for(settings, partial(draw_views, roots, settings), anew=anew)
 
 
 if __name__ == "__main__":

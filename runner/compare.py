@@ -16,10 +16,10 @@ from archive.sample import draw_sample
 from archive.scan import find_roots
 from common.errors import ArchiveError, ModelError, NightlabelError, UsageError
 from common.settings import RANDOM_WEIGHTS
+from models.calibrate import can_quantise
 from models.catalogue import find_entry
 from models.engines import AUTO, choose_engine, needs_calibration
 from models.precisions import FP32
-from models.quantise import can_quantise
 from models.resolve import resolve
 from models.weights import find_weights
 from report.comparison.advice import recommendation
@@ -33,7 +33,7 @@ from report.comparison.figures import (
     soak_figures,
 )
 from report.words import duration
-from runner.calibration import SAMPLE_S, quantise_on
+from runner.calibration import SAMPLE_S, calibrate_on
 from runner.own_process import ask_with_settings
 from storage.records import shown
 from worker.measure import Assignment, measured_from
@@ -199,7 +199,7 @@ def _measure_all(
             way = own.model_copy(update={"precision": precision})
             with found.or_why_not(f"{entry.name}, {precision}"):
                 if needs_calibration(precision):
-                    found.say(f"{entry.name}: {quantise_on(way, paths)}.")
+                    found.say(f"{entry.name}: {calibrate_on(way, paths)}.")
                 ready = resolve(way)  # converts it here and now, so that its start is measured without that
                 long = f", and then for {duration(assignment.duration_s)}" if assignment.duration_s else ""
                 found.say(f"Measuring {entry.name}, {precision}{long} …")

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from common.child_process import last_lines, start_service
+from common.child_process import deferred_signals, end_service, kill_service, last_lines, start_service
 from common.errors import BrokerError, DatabaseError, ModelError, NightlabelError, UsageError, WorkersError
 from common.settings import as_environment
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
     from common.settings import Settings
@@ -45,9 +43,9 @@ class LocalWorkers:
 
     def start(self) -> None:
         # -P: a folder called `worker` in the current folder must not stand in for ours.
-        self._process = start_service(
-            [sys.executable, "-P", "-m", "nightlabel", "worker"], self._log, self._environment
-        )
+        command = [sys.executable, "-P", "-m", "nightlabel", "worker"]
+        with deferred_signals():  # a Ctrl-C before the process has its name here would leave it to itself
+            self._process = start_service(command, self._log, self._environment)
 
     def keep_alive(self, chunks_done: int) -> str | None:
         """Start a dead worker again, after a pause that grows; return a sentence about it when it just died.
@@ -66,7 +64,7 @@ class LocalWorkers:
             if time.monotonic() >= self._restart_at:
                 self.start()
             return None
-        self._kill()  # what is left of it
+        kill_service(self._process)  # what is left of it
         self._process = None
         if status in _HOPELESS:
             raise _HOPELESS[status](f"The worker ended. {self.last_words()}")
@@ -84,25 +82,14 @@ class LocalWorkers:
         """Let the chunks in work end, and the worker with them; kill it if that takes over the time limit."""
         if self._process is None:
             return
-        self._process.terminate()
-        try:
-            self._process.wait(self._stop_timeout_s)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
-            self._kill()
+        end_service(self._process, self._stop_timeout_s)
         self._process = None
 
     def restart(self) -> None:
         """Kill the workers and start them again: what they were doing is not lost."""
         if self._process:
-            self._kill()
+            kill_service(self._process)
         self.start()
-
-    def _kill(self) -> None:
-        """Kill the worker with all of its processes, which are a group: not every system lets children die with it."""
-        assert self._process
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
 
     def last_words(self) -> str:
         """Return the end of the worker's log."""

@@ -14,6 +14,7 @@ from broker.queue import check_broker
 from common.errors import UsageError
 from host.machine import limits_in_words, machine, worker_count
 from host.private_folder import private_folder
+from models.engines import AUTO, needs_calibration
 from models.resolve import resolve
 from producer.enqueue import write_manifest
 from producer.lease import Lease
@@ -21,14 +22,17 @@ from producer.manifest_writer import ManifestWriter
 from producer.publish import Publisher
 from producer.reconcile import Reconciler
 from producer.run_follower import Follower
+from runner.advice import has_choice
 from runner.archive_watch import ArchiveWatch
-from runner.calibration import quantise_on
+from runner.calibration import calibrate_on
 from runner.display import SILENT, RunEnd, RunStart
 from runner.local_workers import LocalWorkers
+from runner.look_ahead import look_ahead
 from runner.supervisor import Supervisor
 from storage import runs
 from storage.database import Database
 from storage.identity import pin_identity
+from storage.outcome_figures import shares_model
 from storage.schema_version import ensure_schema
 
 if TYPE_CHECKING:
@@ -94,8 +98,8 @@ def open_scan_run(settings: Settings, paths: Sequence[str], database: Database, 
         DatabaseError: out of reach, or of another version.
 
     """
-    if settings.precision == "int8":
-        display.note(f"{settings.model}: {quantise_on(settings, paths)}.")
+    if needs_calibration(settings.precision):
+        display.note(f"{settings.model}: {calibrate_on(settings, paths)}.")
     roots = find_roots(paths)
     ready = resolve(settings)
     ensure_schema(database)
@@ -108,7 +112,17 @@ def open_scan_run(settings: Settings, paths: Sequence[str], database: Database, 
         database, ready.model, engine=ready.engine, roots=roots, filters=filters, labels=ready.categories
     )
     tell_start(display, settings, run, is_new=is_new)
+    workers = worker_count(settings)
+    may_choose = is_new and workers and settings.precision == AUTO and has_choice(ready)
+    if may_choose and _labels_all(database, run, settings) and (told := look_ahead(settings, roots, workers)):
+        display.note(told)
     return OpenedRun(run=run, is_new=is_new, manifest=ManifestWriter(partial(write_manifest, database, run, settings)))
+
+
+def _labels_all(database: Database, run: Run, settings: Settings) -> bool:
+    """Tell whether the run labels whatever it finds: else, as on the next evening, its archive's size tells no time."""
+    with database.read() as connection:
+        return settings.relabel or not shares_model(connection, run)
 
 
 def tell_start(display: Display, settings: Settings, run: Run, *, is_new: bool, retried_run: int | None = None) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
+from storage.identity import read_identity
 from storage.manifest import path_of
 from storage.records import ChunkImage
 from storage.runs import read_run
@@ -15,13 +16,20 @@ from storage.tables import chunks, identity, images, manifest, runs
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import BindParameter, ColumnElement, Connection
 
     from storage.database import Database
     from storage.records import Run
 
 #: The columns of a chunk of which no image is suspected.
 NO_SUSPECT = {"suspect_id": None, "suspect_starts": 0, "ended_by": None}
+#: Made once: it takes SQLAlchemy longer to put a statement together than SQLite to answer it.
+_CHUNK_IMAGES = (
+    select(images.c.id, images.c.path, images.c.path_hex)
+    .join(manifest, manifest.c.image_id == images.c.id)
+    .where(manifest.c.chunk_id == bindparam("of_chunk"))
+    .order_by(images.c.id)
+)
 #: What `chunks.ended_by` begins with where the process lived and raised an exception.
 _EXCEPTION = "error: "
 
@@ -52,15 +60,20 @@ def claim(database: Database, database_id: str, chunk_id: int, attempt: int, wor
 
     """
     columns = ("run_id", "starts", "published_at", "suspect_id", "suspect_starts", "ended_by")
-    with database.write() as connection:
+    start = (
+        update(chunks)
+        .where(*_is_attempt(database_id, chunk_id, attempt), _is_wanted())
+        .values(starts=chunks.c.starts + 1, worker=worker)
+        .returning(*(chunks.c[name] for name in columns))
+    )
+    with database.write(lasting=False) as connection:
         now = database.now(connection)
-        row = connection.execute(
-            update(chunks)
-            .where(*_is_attempt(database_id, chunk_id, attempt), _is_wanted())
-            .values(starts=chunks.c.starts + 1, started_at=now, worker=worker)
-            .returning(*(chunks.c[name] for name in columns))
-        ).one_or_none()
-        if row is None:
+        row = connection.execute(start, {"started_at": now}).one_or_none()
+    if row is None:
+        return None
+    # Read when SQLite's only lock is free again. Whatever is different by then, or is later: `store` looks once more.
+    with database.read() as connection:
+        if read_identity(connection) != database_id:
             return None
         run = read_run(connection, row.run_id)
         members = chunk_images(connection, chunk_id)
@@ -149,16 +162,11 @@ def was_exception(crash_cause: str | None) -> bool:
 
 def chunk_images(connection: Connection, chunk_id: int) -> tuple[ChunkImage, ...]:
     """Return the chunk's images, as the manifest has them, in the order of their ids."""
-    query = (
-        select(images.c.id, images.c.path, images.c.path_hex)
-        .join(manifest, manifest.c.image_id == images.c.id)
-        .where(manifest.c.chunk_id == chunk_id)
-        .order_by(images.c.id)
-    )
-    return tuple(ChunkImage(row.id, path_of(row.path, row.path_hex)) for row in connection.execute(query))
+    rows = connection.execute(_CHUNK_IMAGES, {"of_chunk": chunk_id})
+    return tuple(ChunkImage(image_id, path_of(path, path_hex)) for image_id, path, path_hex in rows)
 
 
-def is_open(chunk_id: int) -> tuple[ColumnElement[bool], ...]:
+def is_open(chunk_id: int | BindParameter[int]) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions that select the chunk, if it is not done."""
     return chunks.c.id == chunk_id, chunks.c.done_at.is_(None)
 

@@ -6,8 +6,9 @@ import os
 import sqlite3
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 
 from common.errors import UsageError
 from storage.records import shown
@@ -19,8 +20,26 @@ if TYPE_CHECKING:
 #: A writer waits this long for another one. A chunk's transaction takes milliseconds, a migration seconds.
 SQLITE_BUSY_TIMEOUT_S = 30
 
+#: `PRAGMA synchronous`: whether a commit waits for the disk. What does not can be rolled back by a power cut, with all
+#: that nobody waited for, and leaves the file whole. https://sqlite.org/pragma.html#pragma_synchronous
+_LASTING, _PASSING = "FULL", "NORMAL"
+#: `PRAGMA temp_store`: where a statement keeps what it needs to take itself back, the old pages, and what it sorts.
+_IN_FILES, _IN_MEMORY = "DEFAULT", "MEMORY"
+#: KiB of pages that a connection keeps. The pages that a chunk changes in a large database take 3 MB: with SQLite's own
+#: 2 MB they are written down and read again before the commit.
+_CACHE_KIB = 8_000
+
 #: Postgres is given up on after this long without an answer to a connection attempt.
 POSTGRES_CONNECT_TIMEOUT_S = 10
+
+
+def parse_url(url: str) -> URL:
+    """Return a URL's parts; of SQLite's, the name may hold bytes that are not UTF-8."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return parsed
+    name = url.partition("://")[2].removeprefix("/").partition("?")[0]
+    return URL.create(parsed.drivername, database=unquote(name, errors="surrogateescape"), query=parsed.query)
 
 
 def connect_postgres(url: URL) -> Engine:
@@ -78,17 +97,29 @@ def _configure(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DB
     connection.isolation_level = None  # the driver must not begin transactions: _begin does
     cursor = connection.cursor()
     _use_wal(cursor)
-    # NORMAL can roll back a commit after a power cut, and its message is already acknowledged.
-    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute(f"PRAGMA synchronous={_LASTING}")
+    cursor.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
 
 
 def _begin(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    _tell(connection, "temp_store", _IN_MEMORY if options.get("nightlabel_small") else _IN_FILES)
+    if not options.get("nightlabel_write"):
+        connection.exec_driver_sql("BEGIN")
+        return
+    _tell(connection, "synchronous", _LASTING if options.get("nightlabel_lasting", True) else _PASSING)
     # A plain BEGIN that reads first and writes later fails at once where another writer came between,
     # whatever the timeout; IMMEDIATE waits its turn. https://sqlite.org/lang_transaction.html
-    write = connection.get_execution_options().get("nightlabel_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _tell(connection: Connection, pragma: str, value: str) -> None:
+    """Set a pragma that no transaction can set, where this connection does not have it so already."""
+    if connection.info.get(pragma) != value:
+        connection.exec_driver_sql(f"PRAGMA {pragma}={value}")
+        connection.info[pragma] = value
 
 
 def _use_wal(cursor: Any) -> None:  # noqa: ANN401 - a DBAPI cursor

@@ -2,50 +2,44 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import cache
-from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from sqlalchemy import (
-    ARRAY,
     URL,
     Connection,
     Executable,
-    Text,
-    bindparam,
     event,
     func,
-    literal_column,
-    make_url,
     select,
     text,
-    type_coerce,
 )
-from sqlalchemy.exc import ArgumentError, DBAPIError, StatementError
+from sqlalchemy.exc import ArgumentError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from common.errors import UsageError
 from common.urls import redact, scrub
-from storage.connecting import connect_postgres, connect_sqlite
+from storage.connecting import connect_postgres, connect_sqlite, parse_url
 from storage.errors import translate_error
+from storage.paging import numbers, pages
 from storage.records import shown
+from storage.sent_rows import bound, table_of
+from storage.time_limits import time_limit
+from storage.upserts import for_driver, insert_into, parameters, upsert, upsert_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
     from sqlalchemy import FromClause, Insert, Select, Table
 
     from storage.sqlite_file import SqliteFile
-
-#: Rows of a page that the driver makes at a time.
-_FETCHED_ROWS = 500
 
 #: How bash and zsh write bytes that a terminal cannot show, and those that would end what they stand in.
 _ESCAPED = {byte: f"\\x{byte:02x}" for byte in (*range(32), *range(127, 256), *b"\\'")}
@@ -57,7 +51,8 @@ class Database:
     def __init__(self, url: str, *, must_exist: bool = False) -> None:
         try:
             self._text = url
-            self.url: URL = _parsed(url)
+            self.url: URL = parse_url(url)
+            self._backend = self.url.get_backend_name()
             self._file: SqliteFile | None = None
             if self.is_sqlite:
                 self._engine, self._file = connect_sqlite(self.url, must_exist=must_exist)
@@ -65,7 +60,8 @@ class Database:
                 self._engine = connect_postgres(self.url)
             # SQLite has one writer, and lets another sleep and look again; threads of one process need not.
             self._turn = Lock() if self.is_sqlite else nullcontext()
-            self._upsert_rows = cache(self._build_upsert_rows)  # building it takes longer than running it
+            # Building them takes longer than running them.
+            self._upsert_rows, self._upsert_each = cache(self._build_upsert_rows), cache(self._build_upsert_each)
         except (ArgumentError, ValueError, ImportError, OSError) as error:
             reason = "" if isinstance(error, ValueError) else f": {scrub(str(error).splitlines()[0], url)}"
             raise UsageError(f"NIGHTLABEL_DATABASE_URL = {redact(url)!r} is no URL to connect to{reason}.") from None
@@ -76,7 +72,7 @@ class Database:
         if self.is_sqlite:
             return shown(self.url.database or ":memory:")
         # The driver is ours, not the user's.
-        return f"{self.url.get_backend_name()}://{redact(self._text).partition('://')[2]}"
+        return f"{self._backend}://{redact(self._text).partition('://')[2]}"
 
     @property
     def shell_word(self) -> str:
@@ -96,17 +92,38 @@ class Database:
         return self._file is not None and not os.path.exists(self._file.path)
 
     @property
+    def file(self) -> str | None:
+        """The whole name of SQLite's file, as `os` takes it; None: it lies in memory, or on a server."""
+        return self._file.path if self._file else None
+
+    @property
     def is_sqlite(self) -> bool:
-        return self.url.get_backend_name() == "sqlite"
+        return self._backend == "sqlite"
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """Open a transaction that sees one state of the database and blocks nobody."""
+    def read(self, *, time_limit_s: float | None = None) -> Iterator[Connection]:
+        """Open a transaction that sees one state of the database and blocks nobody.
+
+        Args:
+            time_limit_s: seconds that its statements may take, as `time_limit` has it. None: as long as they take.
+
+        Raises:
+            QueryTimeoutError: a statement took longer, and was stopped.
+
+        """
         with self._translated(), self._engine.connect() as connection:
             if not self.is_sqlite:  # where each statement would see a state of its own
                 connection.execution_options(isolation_level="REPEATABLE READ")
-            with connection.begin():
+            with connection.begin(), time_limit(connection, time_limit_s):
                 yield connection
+
+    @contextmanager
+    def apart(self, **options: Any) -> Iterator[Connection]:  # noqa: ANN401 - of SQLAlchemy's `execution_options`
+        """Open a connection that nobody gets afterwards: what a session keeps ends with it."""
+        with self._translated(), self._engine.connect() as connection:
+            connection.execution_options(**options)
+            connection.detach()
+            yield connection
 
     def pages(self, query: Select[Any], rows: int) -> Iterator[list[list[Any]]]:
         """Yield the columns of what a query finds, about so many rows at a time, as the driver has them.
@@ -114,45 +131,31 @@ class Database:
         SQLAlchemy's own rows take longer to make, of a million, than all that is done with them.
         """
         with self.read() as connection:
-            errors = connection.dialect.loaded_dbapi.Error
-            statement = str(query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
-            driver: Any = connection.connection.driver_connection
-            columns: list[list[Any]] = [[] for _ in query.selected_columns]
-            try:
-                with closing(self._some_rows(driver, statement, min(rows, _FETCHED_ROWS))) as fetched:
-                    for some in fetched:
-                        for column, values in zip(columns, zip(*some, strict=True), strict=True):
-                            column.extend(values)
-                        if len(columns[0]) >= rows:
-                            yield columns
-                            columns = [[] for _ in columns]
-            except errors as error:
-                raise DBAPIError.instance(statement, None, error, errors, dialect=connection.dialect) from error
-        if columns[0]:
-            yield columns
+            yield from pages(connection, query, rows)
 
-    def _some_rows(self, driver: Any, statement: str, count: int) -> Generator[list[tuple[Any, ...]]]:  # noqa: ANN401 - either one's
-        """Yield rows, so few at a time that they stay in the CPU's cache and no garbage collection meets them."""
-        with closing(driver.cursor()) as cursor:
-            if self.is_sqlite:
-                cursor.execute(statement)
-                while some := cursor.fetchmany(count):
-                    yield some
-                return
-            # As they come, without a turn for each few, and as binaries, which need no parsing. Source: psycopg's
-            # manual, `Cursor.stream` and «Binary parameters and results».
-            with closing(cursor.stream(statement, binary=True, size=count)) as stream:
-                while some := list(islice(stream, count)):
-                    yield some
+    def numbers(self, query: Select[Any], rows: int) -> Iterator[NDArray[np.float64]]:
+        """Yield what a query of numbers finds, float64 [rows, columns], at most so many rows at a time; NULL is NaN.
+
+        In half of the time that it takes to make columns of them by way of lists.
+        """
+        with self.read() as connection:
+            yield from numbers(connection, query, rows)
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """Open a transaction that commits when the block ends, and rolls back when it raises."""
+    def write(self, *, lasting: bool = True, small: bool = False) -> Iterator[Connection]:
+        """Open a transaction that commits when the block ends, and rolls back when it raises.
+
+        Args:
+            lasting: a power cut does not roll it back afterwards. Without that, SQLite need not wait for the disk.
+            small: all that it changes fits into memory. Then SQLite writes it to the disk once, and not twice.
+
+        """
+        options = {"nightlabel_write": True, "nightlabel_lasting": lasting, "nightlabel_small": small}
         with (
             self._turn,
             self._translated(),
             self._engine.connect() as connection,
-            connection.execution_options(nightlabel_write=True).begin(),
+            connection.execution_options(**options).begin(),
         ):
             yield connection
             if self._file:
@@ -172,7 +175,7 @@ class Database:
 
     def insert_or_keep(self, table: Table, key: tuple[str, ...]) -> Executable:
         """Return an INSERT that leaves a row alone where the `key` is there already."""
-        return self._insert(table).on_conflict_do_nothing(index_elements=list(key))  # type: ignore[no-any-return]
+        return insert_into(table, self._backend).on_conflict_do_nothing(index_elements=list(key))  # type: ignore[no-any-return]
 
     def upsert_rows(
         self,
@@ -183,34 +186,59 @@ class Database:
         columns: tuple[str, ...],
         rows: Mapping[str, Any],
         **shared: Any,  # noqa: ANN401 - values of columns
-    ) -> None:
-        """Insert rows, one or more, `bound` with the `columns`, each with the `shared` values besides.
+    ) -> int:
+        """Insert rows, one or more, `bound` with the `columns`, each with the `shared` values besides; return how many.
 
-        Where the `key` is there already, the `update` columns are updated.
+        Where the `key` is there already, the `update` columns are updated; with none to update, the row is left alone,
+        and not counted.
         """
-        connection.execute(self._upsert_rows(table, key, update, columns, tuple(shared)), {**rows, **shared})
+        statement = self._upsert_rows(table, key, update, columns, *shared)
+        options = {"preserve_rowcount": True}  # else only told of an UPDATE or a DELETE
+        return connection.execute(statement, {**rows, **shared}, execution_options=options).rowcount
 
-    def table_of(self, table: Table, columns: tuple[str, ...]) -> FromClause:
+    def upsert_each(
+        self,
+        connection: Connection,
+        table: Table,
+        key: tuple[str, ...],
+        update: tuple[str, ...],
+        columns: tuple[str, ...],
+        rows: Sequence[tuple[Any, ...]],
+        **shared: Any,  # noqa: ANN401 - values of columns
+    ) -> None:
+        """Do the same with rows that are not `bound`, as numbers and texts: the fastest way to many wide ones.
+
+        SQLite takes a third of the time to have each row's values bound that it takes to find them in JSON; a server,
+        which would be sent each row by itself, gets arrays.
+        """
+        if not self.is_sqlite:
+            self.upsert_rows(connection, table, key, update, columns, self.bound(columns, rows), **shared)
+            return
+        common = for_driver(table, shared, self._engine.dialect)
+        statement = self._upsert_each(table, key, update, columns, *shared)
+        connection.exec_driver_sql(statement, [(*row, *common) for row in rows])
+
+    def upsert_from(
+        self,
+        table: Table,
+        key: tuple[str, ...],
+        update: tuple[str, ...],
+        columns: tuple[str, ...],
+        values: Select[*tuple[Any, ...]],
+    ) -> Insert:
+        """Return an INSERT of what a SELECT finds; what it does where the `key` is there, `upsert_rows` says."""
+        return upsert_from(self._backend, table, key, update, columns, values)
+
+    def table_of(self, table: Table, columns: tuple[str, ...], *, with_place: bool = False) -> FromClause:
         """Return rows of numbers and texts, with some of a table's columns, as something to select from.
 
-        `bound` gives the parameter in which they are sent, as JSON, or as an array a column: a parameter a value
-        costs SQLAlchemy and the driver more than the database's own work on it. Sources:
-        https://sqlite.org/json1.html#jeach; PostgreSQL's manual, «unnest».
+        `bound` gives the parameters that they are sent in. With `with_place`, they are numbered from 0, as `place`.
         """
-        kinds = {name: table.c[name].type for name in columns}
-        if self.is_sqlite:
-            each = func.json_each(bindparam("rows", type_=Text())).table_valued("value")
-            values = (func.json_extract(each.c.value, f"$[{place}]") for place in range(len(columns)))
-            named = zip(values, kinds.items(), strict=True)
-            return select(*(type_coerce(value, kind).label(name) for value, (name, kind) in named)).subquery()
-        arrays = (bindparam(f"rows_{name}", type_=ARRAY(kind)) for name, kind in kinds.items())
-        return func.unnest(*arrays).table_valued(*columns).render_derived()
+        return table_of(self.is_sqlite, table, columns, with_place=with_place)
 
     def bound(self, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
         """Return the parameters that fill the `table_of` these columns, with these rows."""
-        if self.is_sqlite:
-            return {"rows": json.dumps(rows, ensure_ascii=False)}
-        return {f"rows_{name}": list(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)}
+        return bound(self.is_sqlite, columns, rows)
 
     def check_connections(self, check: Callable[[Any], None]) -> None:
         """Have the connection checked, as the driver has it, before each transaction from here on."""
@@ -220,48 +248,28 @@ class Database:
         self._engine.dispose()
 
     def _build_upsert_rows(
-        self,
-        table: Table,
-        key: tuple[str, ...],
-        update: tuple[str, ...],
-        columns: tuple[str, ...],
-        shared: tuple[str, ...],
+        self, table: Table, key: tuple[str, ...], update: tuple[str, ...], columns: tuple[str, ...], *shared: str
     ) -> Insert:
-        source = self.table_of(table, columns)
-        constants = (bindparam(name, type_=table.c[name].type).label(name) for name in shared)
-        # WHERE: without it, SQLite takes ON CONFLICT for a join's ON. https://sqlite.org/lang_upsert.html
-        values = select(*source.c, *constants).where(literal_column("true"))
-        insert = self._insert(table).from_select([*columns, *shared], values)
-        return insert.on_conflict_do_update(  # type: ignore[no-any-return]
-            index_elements=table.info.get(f"{self.url.get_backend_name()}_key", key),
-            set_={name: insert.excluded[name] for name in update},
-        )
+        own = dict(self.table_of(table, columns).c)
+        return upsert(self._backend, table, key, update, own | parameters(table, shared))
 
-    def _insert(self, table: Table) -> Any:  # noqa: ANN401 - either dialect's INSERT … ON CONFLICT
-        if self.is_sqlite:
-            from sqlalchemy.dialects.sqlite import insert as insert_sqlite
-
-            return insert_sqlite(table)
-        from sqlalchemy.dialects.postgresql import insert as insert_postgres
-
-        return insert_postgres(table)
+    def _build_upsert_each(
+        self, table: Table, key: tuple[str, ...], update: tuple[str, ...], columns: tuple[str, ...], *shared: str
+    ) -> str:
+        statement = upsert(self._backend, table, key, update, parameters(table, [*columns, *shared]))
+        return str(statement.compile(dialect=self._engine.dialect))
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
         except (StatementError, PoolTimeoutError, UnicodeError, OverflowError) as error:
-            said = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
-            raise translate_error(error, self.shown, scrub(said.splitlines()[0], self._text)) from error
+            raise translate_error(error, self.shown, self.reason(error)) from error
 
-
-def _parsed(url: str) -> URL:
-    """Return a URL's parts; of SQLite's, the name may hold bytes that are not UTF-8."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        return parsed
-    name = url.partition("://")[2].removeprefix("/").partition("?")[0]
-    return URL.create(parsed.drivername, database=unquote(name, errors="surrogateescape"), query=parsed.query)
+    def reason(self, error: Exception) -> str:
+        """Return what a driver says, without the URL's secrets."""
+        said = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
+        return scrub(said.splitlines()[0], self._text)
 
 
 def current_schema(connection: Connection) -> str | None:

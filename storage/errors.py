@@ -7,6 +7,7 @@ https://sqlite.org/rescode.html · PostgreSQL's manual, «PostgreSQL Error Codes
 from __future__ import annotations
 
 import sqlite3
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
@@ -15,7 +16,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from common.errors import DatabaseBusyError, DatabaseError, DatabaseRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
+
+    from sqlalchemy import Connection
 
 _SPACE = "Free some space and run the same command again; nothing is lost."
 _OPEN = "Does its folder exist, and may this user write to it? NIGHTLABEL_DATABASE_URL or --db names another."
@@ -24,7 +27,7 @@ _BACKUP = "Name another file, or restore this one from a backup."
 _DISK = "Is the disk healthy, and local? SQLite does not work over a network."
 _PRIVILEGES = (
     "Let the role own the database, or grant it what it lacks: CREATE on its schema, to make the tables; SELECT, INSERT"
-    " and UPDATE on them, to label."
+    " and UPDATE on them, and DELETE on image_things, to label."
 )
 _READ_ONLY = "Is it a standby? Name the server that takes writes with --db or NIGHTLABEL_DATABASE_URL."
 _NAME = "Is NIGHTLABEL_DATABASE_URL (or --db) right?"
@@ -98,6 +101,18 @@ _CONNECTION_PERMANENT = (
     ("certificate verify failed", _NAME),
 )
 
+#: What is about the statement: syntax and names (SCHEMA: looked up twice), a write where only reading is allowed, too
+#: much of something.
+_SQLITE_STATEMENT = frozenset(
+    (
+        *(sqlite3.SQLITE_ERROR, sqlite3.SQLITE_SCHEMA, sqlite3.SQLITE_AUTH),
+        *(sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH),
+    )
+)
+#: The same of Postgres: a feature that is not there, a subquery of several rows, a value, a write in a transaction that
+#: reads, syntax and names, too much of something.
+_POSTGRES_STATEMENT = ("0A", "21", "22", "25006", "42", "54")
+
 
 class _Verdict(NamedTuple):
     kind: type[DatabaseError]
@@ -112,6 +127,27 @@ def translate_error(error: Exception, shown: str, reason: str) -> DatabaseError:
     if kind is DatabaseRefusedError:
         return DatabaseRefusedError(f"The database {shown} does not take a value: {reason}.")
     return DatabaseError(f"The database {shown}: {reason}. {advice}")
+
+
+def is_refusal(error: BaseException | None) -> bool:
+    """Say whether a driver's error is about what the statement says, and not about a file, a disk or a network."""
+    if isinstance(error, sqlite3.ProgrammingError):
+        return True
+    if isinstance(error, sqlite3.Error):
+        code: int | None = getattr(error, "sqlite_errorcode", None)  # None: the driver itself found it
+        return code is not None and code & 0xFF in _SQLITE_STATEMENT  # the rest says more of it
+    state: str | None = getattr(error, "sqlstate", None)
+    return state is not None and state.startswith(_POSTGRES_STATEMENT)
+
+
+@contextmanager
+def as_sqlalchemy(connection: Connection, statement: str) -> Iterator[None]:
+    """Have what the driver itself raises come as what SQLAlchemy makes of it."""
+    errors = connection.dialect.loaded_dbapi.Error
+    try:
+        yield
+    except errors as error:
+        raise DBAPIError.instance(statement, None, error, errors, dialect=connection.dialect) from error
 
 
 def _verdict(error: Exception) -> _Verdict:

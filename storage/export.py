@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import DBAPIError
 
 from common.errors import UsageError
+from storage.errors import is_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -34,11 +34,13 @@ COLUMNS: dict[str, type] = {
     "modified_at": datetime,
     "image_id": int,
     "warning": str,
+    "kind": str,
+    "kind_score": float,
+    "label": str,
+    "label_source": str,
+    "computed_in": str,
+    "copied_from": str,
 }
-#: How SQLSTATE begins where Postgres refuses what a statement says: a feature that is not there, a subquery of several
-#: rows, a value, a write in a transaction that reads, syntax and names, too much of something.
-#: https://www.postgresql.org/docs/current/errcodes-appendix.html
-_REFUSED = ("0A", "21", "22", "25006", "42", "54")
 
 
 def result_pages(database: Database, where: str | None = None) -> Generator[Sequence[Sequence[Any]], None, None]:
@@ -69,7 +71,7 @@ def _blaming(where: str | None) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if not where or not _is_refusal(error.orig):
+        if not where or not is_refusal(error.orig):
             raise
         reason = str(error.orig).strip().splitlines()[0]
     except UnicodeEncodeError:
@@ -77,17 +79,6 @@ def _blaming(where: str | None) -> Iterator[None]:
     else:
         return
     raise UsageError(f"The condition {where!r} cannot be used: {reason}. The columns are: {', '.join(COLUMNS)}.")
-
-
-def _is_refusal(error: BaseException | None) -> bool:
-    """Say whether a driver's error is about what the statement says, and not about a file, a disk or a network."""
-    if isinstance(error, sqlite3.ProgrammingError):
-        return True
-    if isinstance(error, sqlite3.OperationalError):
-        code: int | None = getattr(error, "sqlite_errorcode", None)  # None: the driver itself found it
-        return code is not None and code & 0xFF == sqlite3.SQLITE_ERROR  # the rest says more of it
-    state: str | None = getattr(error, "sqlstate", None)
-    return state is not None and state.startswith(_REFUSED)
 
 
 @contextmanager

@@ -5,18 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import case, func, literal_column, select
+from sqlalchemy import and_, case, func, select
 
 from storage.manifest import path_of
+from storage.outcome_figures import STAGES, is_small, rows_of, unindexed_run
 from storage.records import (
     ChunkTime,
-    Copies,
     Disagreement,
     DoubtfulImages,
     FailureCount,
     LabelledImage,
-    OutcomePage,
-    Pace,
     ProcessSample,
     WorkerSample,
 )
@@ -26,13 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Connection
 
     from storage.database import Database
     from storage.records import Run
 
-#: The stages of an image's way, and their sum without the queue; each a column `<stage>_ms`.
-STAGES = ("queue", "read", "decode", "infer", "total")
 #: Rows that are in memory at a time.
 _PAGE_ROWS = 20_000
 #: No chunk takes longer: 64 images, each tried alone up to the time limit, take two hours by default.
@@ -67,54 +63,22 @@ def chunk_times(database: Database, run_id: int) -> list[ChunkTime]:
     ]
 
 
-def outcome_pages(database: Database, run_id: int) -> Iterator[OutcomePage]:
-    """Yield, page by page and in no particular order, what the report asks of each of the run's images."""
-    names = ("chunk_id", *(f"{stage}_ms" for stage in STAGES), "score_1", "label_1")
-    query = select(*(outcomes.c[name] for name in names))
-    if database.is_sqlite:
-        # A run's rows lie together: to read all from its first to its last takes two thirds of the time of looking each
-        # up from the run's index.
-        own = outcomes.alias("own")
-        first, last = (
-            select(end(literal_column("own.rowid"))).select_from(own).where(own.c.run_id == run_id).scalar_subquery()
-            for end in (func.min, func.max)
-        )
-        query = query.where(_unindexed_run(run_id), literal_column("outcomes.rowid").between(first, last))
-    else:
-        query = query.where(outcomes.c.run_id == run_id)
-    for chunk_id, *stages, score, label in database.pages(query, _PAGE_ROWS):
-        yield OutcomePage(chunk_id, dict(zip(STAGES, stages, strict=True)), score, label)
-
-
-def copies(database: Database, run_id: int) -> Iterator[Copies]:
-    """Yield each content that more than one of the run's files have, in no particular order."""
-    files = func.count().filter(outcomes.c.run_id == run_id)
-    query = (
-        select(outcomes.c.content, files, func.max(outcomes.c.size))
-        # Not `run_id`: with that, a database starts from the run's index, and sorts a million contents. In the index of
-        # contents they stand in order, with the run and the size.
-        .where(outcomes.c.content.is_not(None))
-        .group_by(outcomes.c.content)
-        .having(files > 1)
-    )
-    for columns in database.pages(query, _PAGE_ROWS):
-        yield from map(Copies, *columns)
-
-
 def failures_by_kind(database: Database, run_id: int) -> list[FailureCount]:
     """Count the run's failed images by kind, most frequent first."""
-    query = (
-        select(outcomes.c.error_kind, func.count().label("images"), func.min(images.c.path).label("example"))
-        .join(images, images.c.id == outcomes.c.image_id)
-        .where(_unindexed_run(run_id), outcomes.c.error_kind.is_not(None))
+    counts = (
+        select(outcomes.c.error_kind, func.count().label("images"), func.min(outcomes.c.image_id).label("first_id"))
+        .where(unindexed_run(run_id), outcomes.c.error_kind.is_not(None))
         .group_by(outcomes.c.error_kind)
-        .order_by(func.count().desc(), outcomes.c.error_kind)
+        .subquery()
+    )
+    # Paths are looked up for the examples only, not for each failure.
+    query = (
+        select(counts.c.error_kind, counts.c.images, images.c.path)
+        .join(images, images.c.id == counts.c.first_id)
+        .order_by(counts.c.images.desc(), counts.c.error_kind)
     )
     with database.read() as connection:
-        return [
-            FailureCount(kind=row.error_kind, images=row.images, example=row.example)
-            for row in connection.execute(query)
-        ]
+        return [FailureCount(kind=kind, images=count, example=path) for kind, count, path in connection.execute(query)]
 
 
 def doubtful_images(database: Database, run_id: int) -> DoubtfulImages | None:
@@ -138,7 +102,7 @@ def failed_images(database: Database, run_id: int) -> Iterator[tuple[int, str]]:
     query = (
         select(images.c.id, images.c.path)
         .join(outcomes, outcomes.c.image_id == images.c.id)
-        .where(_unindexed_run(run_id), outcomes.c.error_kind.is_not(None))
+        .where(unindexed_run(run_id), outcomes.c.error_kind.is_not(None))
     )
     for ids, paths in database.pages(query, _PAGE_ROWS):
         yield from zip(ids, paths, strict=True)
@@ -161,19 +125,23 @@ def images_in_folder(database: Database, run_id: int, folder: str) -> int:
 
 def surest_images(database: Database, run: Run, count: int, *, least: bool = False) -> list[LabelledImage]:
     """Return the images whose best label has the highest score, or the lowest."""
-    names = ("image_id", "size", "mtime_ns", "content", "label_1", "score_1")
     order = (1 if least else -1) * outcomes.c.score_1
-    # Paths are looked up for these few only: joined first, they would be sorted with all.
+    with database.read() as connection:
+        of_run = rows_of(connection, run.id)
+    # The rest is looked up for these few only: selected with all, it would be sorted with all.
     first = (
-        select(*(outcomes.c[name] for name in names), order.label("place"))
-        .where(outcomes.c.run_id == run.id, outcomes.c.label_1.is_not(None))
+        select(outcomes.c.image_id, order.label("place"))
+        .where(*of_run, outcomes.c.label_1.is_not(None))
         .order_by(order, outcomes.c.image_id)
         .limit(count)
         .subquery()
     )
+    names = ("size", "mtime_ns", "content", "label_1", "score_1")
     query = (
-        select(images.c.path, images.c.path_hex, first)
-        .join(first, first.c.image_id == images.c.id)
+        select(images.c.path, images.c.path_hex, *(outcomes.c[name] for name in names))
+        .select_from(first)
+        .join(images, images.c.id == first.c.image_id)
+        .join(outcomes, and_(outcomes.c.image_id == first.c.image_id, outcomes.c.model_id == run.model_id))
         .order_by(first.c.place, first.c.image_id)
     )
     with database.read() as connection:
@@ -209,9 +177,12 @@ def disagreement(database: Database, first: Run, second: Run, count: int) -> Dis
     Two runs of one model never disagree: the later one's outcomes took the place of the earlier one's.
     """
     one, other = outcomes.alias("one"), outcomes.alias("other")
+    # SQLite starts from the run whose index it sees: that should not be the larger one.
+    with database.read() as connection:
+        small = [is_small(connection, run.id) for run in (first, second)]
     both = (
-        one.c.run_id == first.id,
-        other.c.run_id == second.id,
+        (one.c.run_id + 0 if small == [False, True] else one.c.run_id) == first.id,
+        (other.c.run_id + 0 if small == [True, False] else other.c.run_id) == second.id,
         # This follows from the runs, but makes an outcome the only one: without it, SQLite looks through all of one run
         # for each image of the other.
         one.c.model_id == first.model_id,
@@ -242,15 +213,6 @@ def disagreement(database: Database, first: Run, second: Run, count: int) -> Dis
     )
 
 
-def pace(database: Database, run_id: int, since: datetime) -> Pace:
-    """Return when the run last moved, and how many images it has labelled since a time."""
-    newest = func.max(func.coalesce(chunks.c.done_at, chunks.c.started_at))
-    labelled = func.coalesce(func.sum(case((chunks.c.done_at >= since, chunks.c.images), else_=0)), 0)
-    with database.read() as connection:
-        newest_at, images = connection.execute(select(newest, labelled).where(chunks.c.run_id == run_id)).one()
-    return Pace(newest_at=newest_at, images=int(images))
-
-
 def process_samples(
     database: Database, names: Sequence[str], begin: datetime, end: datetime
 ) -> Iterator[ProcessSample]:
@@ -267,20 +229,21 @@ def process_samples(
 
 def worker_samples(database: Database, names: Sequence[str]) -> list[WorkerSample]:
     """Return the newest sample of each of these workers."""
-    return _samples(database, workers.c.name.in_(names))
+    with database.read() as connection:
+        return _samples(connection, workers.c.name.in_(names))
 
 
 def recent_workers(database: Database, since: datetime) -> list[WorkerSample]:
     """Return the newest sample of each worker that has stored a chunk since a time."""
-    return _samples(database, workers.c.seen_at >= since)
-
-
-def _unindexed_run(run_id: int) -> ColumnElement[bool]:
-    """Say that an outcome is the run's, without its index: where SQLite sees that, it looks at no better one."""
-    return outcomes.c.run_id + 0 == run_id
-
-
-def _samples(database: Database, chosen: ColumnElement[bool]) -> list[WorkerSample]:
-    query = select(workers).where(chosen).order_by(workers.c.name)
     with database.read() as connection:
-        return [WorkerSample(**row) for row in connection.execute(query).mappings()]
+        return read_recent_workers(connection, since)
+
+
+def read_recent_workers(connection: Connection, since: datetime) -> list[WorkerSample]:
+    """Return the same as `recent_workers`, as a transaction sees it."""
+    return _samples(connection, workers.c.seen_at >= since)
+
+
+def _samples(connection: Connection, chosen: ColumnElement[bool]) -> list[WorkerSample]:
+    query = select(workers).where(chosen).order_by(workers.c.name)
+    return [WorkerSample(**row) for row in connection.execute(query).mappings()]

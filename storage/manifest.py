@@ -7,26 +7,23 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, literal, select, update
 
+from storage.known_images import NAME, REF, VERSION, count_settled, has_name_of, known, unsettled
 from storage.records import Chunk, ImageRef, shown
-from storage.tables import FAILED, chunks, images, manifest, name_hash, outcomes
+from storage.sent_rows import bound_numbers, number_at
+from storage.tables import FAILED, chunks, images, manifest, outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select
+    from sqlalchemy import Connection, Row, Select
 
     from storage.database import Database
     from storage.records import Run
 
 #: `images.path` and `images.path_hex`, which together name a file.
 StoredPath = tuple[str, str]
-
-_NAME = ("path", "path_hex")
-_VERSION = ("size", "mtime_ns")
-_REF = _NAME + _VERSION
-_PLACE = ("image_id", "chunk_id")
 
 #: Rows that one page of a long SELECT brings into memory.
 PAGE_ROWS = 1000
@@ -46,29 +43,50 @@ class PublishedChunk(NamedTuple):
     attempt: int
 
 
-def add_images(database: Database, run: Run, refs: Sequence[ImageRef], *, chunk_size: int, relabel: bool) -> Added:
+def add_images(
+    database: Database,
+    run: Run,
+    refs: Iterable[ImageRef],
+    *,
+    chunk_size: int,
+    relabel: bool,
+    look_first: bool = False,
+) -> Added:
     """Add to the run's manifest, in one transaction, those of `refs` that have no outcome yet.
 
     An image that the manifest already holds is not added again unless it has changed since it was labelled.
+
+    Args:
+        database: where.
+        run: whose manifest.
+        refs: a batch of what was found.
+        chunk_size: images in a chunk, at the most.
+        relabel: add also what another run has labelled.
+        look_first: find out, before SQLite's one writer has to wait, whether there is anything to add at all. It pays
+            where there mostly is not.
+
     """
-    wanted = {_stored_path(ref.path): ref for ref in refs}
-    up_to_date = 0
+    wanted = list({ref.path: ref for ref in refs}.values())
     rows = _bound(database, wanted)
+    if look_first:
+        with database.read() as connection:
+            settled = count_settled(database, connection, run, rows, relabel=relabel)
+        if settled.images == len(wanted):
+            return Added(0, settled.up_to_date)
     with database.write() as connection:
-        moved: Counter[tuple[int, str]] = Counter()
-        known = connection.execute(_known(database, run), rows).all()
-        for path, path_hex, is_fresh, chunk_id, is_open, status in known:
-            if is_open or (is_fresh and (chunk_id is not None or not relabel)):
-                del wanted[path, path_hex]
-                up_to_date += chunk_id is None
-            elif chunk_id is not None:
-                moved[chunk_id, status] += 1
-        if wanted:
-            _leave_chunks(connection, moved)
-            if known:
+        up_to_date = 0
+        if database.upsert_rows(connection, images, NAME, (), REF, rows) < len(wanted):
+            settled = count_settled(database, connection, run, rows, relabel=relabel)
+            up_to_date = settled.up_to_date
+            is_all = settled.images == len(wanted)
+            left = [] if is_all else unsettled(database, connection, run, rows, relabel=relabel)
+            _leave_chunks(connection, left)
+            wanted = [wanted[row.place] for row in left]
+            if wanted:
                 rows = _bound(database, wanted)
-            image_ids = _image_ids(database, connection, wanted, rows)
-            _put_into_chunks(database, connection, run.id, image_ids, chunk_size)
+                database.upsert_rows(connection, images, NAME, VERSION, REF, rows)
+        if wanted:
+            _put_into_chunks(database, connection, run.id, rows, len(wanted), chunk_size)
     return Added(len(wanted), up_to_date)
 
 
@@ -175,63 +193,39 @@ def _all(database: Database, query: Select[Any]) -> Sequence[Row[Any]]:
         return connection.execute(query).all()
 
 
-def _known(database: Database, run: Run) -> Select[Any]:
-    """Select, of each image that is known: its name, whether its outcome is that of this size and mtime, its chunk in
-    the run, whether that is open, and the outcome's status.
-    """
-    refs = database.table_of(images, _REF)
-    return (
-        select(
-            refs.c.path,
-            refs.c.path_hex,
-            and_(outcomes.c.size == refs.c.size, outcomes.c.mtime_ns == refs.c.mtime_ns),
-            manifest.c.chunk_id,
-            and_(chunks.c.id.is_not(None), chunks.c.done_at.is_(None)),
-            outcomes.c.status,
-        )
-        .select_from(refs)
-        .join(images, _has_name_of(database, refs))
-        .outerjoin(outcomes, and_(outcomes.c.image_id == images.c.id, outcomes.c.model_id == run.model_id))
-        .outerjoin(manifest, and_(manifest.c.run_id == run.id, manifest.c.image_id == images.c.id))
-        .outerjoin(chunks, chunks.c.id == manifest.c.chunk_id)
-    )
+def find_image(database: Database, connection: Connection, path: str) -> int | None:
+    """Return the id of the image of an absolute path, as `os` gives it; None: there is none."""
+    names = database.table_of(images, NAME)
+    query = select(images.c.id).join(names, has_name_of(database, names))
+    found: int | None = connection.execute(query, database.bound(NAME, [_stored_path(path)])).scalar_one_or_none()
+    return found
 
 
-def _has_name_of(database: Database, refs: FromClause) -> ColumnElement[bool]:
-    same = and_(images.c.path == refs.c.path, images.c.path_hex == refs.c.path_hex)
-    return same if database.is_sqlite else and_(name_hash(images) == name_hash(refs), same)
-
-
-def _bound(database: Database, wanted: Mapping[StoredPath, ImageRef]) -> dict[str, Any]:
-    return database.bound(_REF, [(*name, ref.size, ref.mtime_ns) for name, ref in wanted.items()])
-
-
-def _image_ids(
-    database: Database, connection: Connection, wanted: Iterable[StoredPath], rows: Mapping[str, Any]
-) -> list[int]:
-    """Return the ids of the images in the order of `wanted`, whose rows are made or brought up to date."""
-    database.upsert_rows(connection, images, _NAME, _VERSION, _REF, rows)
-    refs = database.table_of(images, _REF)
-    query = select(images.c.path, images.c.path_hex, images.c.id).join(refs, _has_name_of(database, refs))
-    id_of = {(path, path_hex): image_id for path, path_hex, image_id in connection.execute(query, rows).all()}
-    return [id_of[name] for name in wanted]
+def _bound(database: Database, refs: Iterable[ImageRef]) -> dict[str, Any]:
+    return database.bound(REF, [(*_stored_path(path), size, mtime_ns) for path, size, mtime_ns in refs])
 
 
 def _put_into_chunks(
-    database: Database, connection: Connection, run_id: int, image_ids: Sequence[int], chunk_size: int
+    database: Database, connection: Connection, run_id: int, rows: Mapping[str, Any], count: int, chunk_size: int
 ) -> None:
-    groups = [image_ids[start : start + chunk_size] for start in range(0, len(image_ids), chunk_size)]
+    """Put the images in `rows`, so many, into new chunks in their order. All of them have their rows in `images`."""
+    sizes = [min(chunk_size, count - start) for start in range(0, count, chunk_size)]
     chunk_ids = connection.execute(
         insert(chunks).returning(chunks.c.id, sort_by_parameter_order=True),
-        [{"run_id": run_id, "images": len(group), "attempt": 0, "starts": 0, "suspect_starts": 0} for group in groups],
+        [{"run_id": run_id, "images": size, "attempt": 0, "starts": 0, "suspect_starts": 0} for size in sizes],
     ).scalars()
-    places = [(image_id, chunk_id) for chunk_id, group in zip(chunk_ids, groups, strict=True) for image_id in group]
-    rows = database.bound(_PLACE, places)
-    database.upsert_rows(connection, manifest, ("run_id", "image_id"), ("chunk_id",), _PLACE, rows, run_id=run_id)
+    refs = database.table_of(images, REF, with_place=True)
+    chunk_id = number_at(database.is_sqlite, "into", refs.c.place // chunk_size)
+    source, image_id = known(database, refs)
+    columns = ("run_id", "image_id", "chunk_id")
+    places = select(literal(run_id), image_id, chunk_id).select_from(source)
+    statement = database.upsert_from(manifest, columns[:2], columns[2:], columns, places)
+    connection.execute(statement, {**rows, "into": bound_numbers(database.is_sqlite, list(chunk_ids))})
 
 
-def _leave_chunks(connection: Connection, moved: Counter[tuple[int, str]]) -> None:
+def _leave_chunks(connection: Connection, known: Iterable[Row[Any]]) -> None:
     """Take changed images out of the counts of the chunks that labelled them, since a new one will."""
+    moved = Counter((row.chunk_id, row.status) for row in known if row.chunk_id is not None)
     for (chunk_id, status), count in moved.items():
         failed = count if status == FAILED else 0
         connection.execute(

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 from common.settings import RANDOM_WEIGHTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import datetime
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 RunState = Literal["scanning", "labelling", "finished", "cancelled"]
 
@@ -69,9 +72,10 @@ def storable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode().replace("\0", r"\x00")
 
 
-def mtime_ns_of(status: os.stat_result) -> int:
-    """Return a file's mtime in nanoseconds, as far as the 64 bits of a column hold it: from 1677 to 2262."""
-    return max(-(2**63), min(status.st_mtime_ns, 2**63 - 1))
+def total_of(*stages_ms: float | None) -> float | None:
+    """Return the milliseconds that an image took, of those of its stages that it came to; None: to none."""
+    spent = [ms for ms in stages_ms if ms is not None]
+    return sum(spent) if spent else None
 
 
 class ImageRef(NamedTuple):
@@ -105,6 +109,7 @@ class Run:
     followed_at: datetime | None  #: when a follower was last heard of; None: nobody follows it
     skipped: int  #: images that already had an outcome
     ignored: int  #: files that are no images, by their content
+    reuse: Literal["any", "own", "never"] = "any"  #: labels of the same bytes that images take: of any run, or its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +128,9 @@ class Outcome:
 
     image_id: int
     labels: tuple[tuple[str, float], ...] = ()  #: best first; score as a probability, 0…1
+    kind: str | None = None  #: None: it failed, or the model's labels have no kinds
+    kind_score: float | None = None
+    things: tuple[tuple[str, float], ...] = ()  #: its kinds, and what those are in turn, each with its sum, 0…1
     error_kind: str | None = None
     error: str | None = None
     warning: str | None = None  #: with labels: what the decoder complained of; some pixels may be damaged
@@ -134,6 +142,8 @@ class Outcome:
     read_ms: float | None = None
     decode_ms: float | None = None  #: bytes to crop: decoding, resizing, converting
     infer_ms: float | None = None  #: the batch's time, divided by the images in it
+    computed_in: str | None = None  #: which precision gave the answer, where the model has several
+    copied_from: int | None = None  #: the image of the same bytes whose labels it took; None: they were computed
 
     @property
     def ok(self) -> bool:
@@ -142,8 +152,7 @@ class Outcome:
     @property
     def total_ms(self) -> float | None:
         """Milliseconds of work for this image, without waiting in the queue."""
-        spent = [ms for ms in (self.read_ms, self.decode_ms, self.infer_ms) if ms is not None]
-        return sum(spent) if spent else None
+        return total_of(self.read_ms, self.decode_ms, self.infer_ms)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +215,7 @@ class Pace:
 
     newest_at: datetime | None  #: when a chunk was last begun or done
     images: int  #: labelled since the time that was asked for
+    begun_at: datetime | None = None  #: when the first of their chunks was begun; None: there is none
 
 
 class ChunkTime(NamedTuple):
@@ -223,12 +233,11 @@ class ChunkTime(NamedTuple):
 
 
 class OutcomePage(NamedTuple):
-    """Some of a run's outcomes, a column a field; all of one length."""
+    """Some of a run's outcomes, a column a field; all of one length. NaN: it has none."""
 
-    chunk_id: Sequence[int]
-    stages_ms: Mapping[str, Sequence[float | None]]  #: by stage
-    score: Sequence[float | None]  #: of the best label
-    label: Sequence[str | None]
+    chunk_id: NDArray[np.int64]
+    stages_ms: Mapping[str, NDArray[np.float64]]  #: by stage
+    score: NDArray[np.float64]  #: of the best label
 
 
 class Copies(NamedTuple):
@@ -264,16 +273,6 @@ class Disagreement:
     @property
     def share(self) -> float:
         return self.different / self.images if self.images else 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Percentiles:
-    """Milliseconds; nearest rank, to within half a percent; `max` is exact."""
-
-    p50: float
-    p95: float
-    p99: float
-    max: float
 
 
 @dataclass(frozen=True, kw_only=True)

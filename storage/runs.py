@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import and_, case, func, insert, or_, select, update
 
+from storage.column_types import LARGEST_ID
 from storage.records import Model, Preprocessing, Progress, Run
 from storage.tables import categories, chunks, models, runs
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from storage.database import Database
     from storage.records import RunState
 
-#: Larger ones fit no column; SQLite's driver does not even take them.
-_LARGEST_ID = 2**63 - 1
+#: Filters of a run that measures: each of its images is computed, though another one has the same bytes.
+COMPUTE_ALL = {"compute": ["all"]}
 
 
 def _register_model(database: Database, connection: Connection, model: Model, labels: Sequence[str]) -> int:
@@ -64,7 +65,7 @@ def open_run(
         unfinished = _runs().where(runs.c.model_id == model_id, _UNFINISHED)
         for row in connection.execute(unfinished.order_by(runs.c.id.desc())):
             if (sorted(row.roots), _in_any_order(row.filters)) == asked:
-                return replace(_run(row), engine=engine), False
+                return replace(run_of_row(row), engine=engine), False
         run_id = connection.execute(
             insert(runs).values(
                 model_id=model_id,
@@ -81,24 +82,34 @@ def open_run(
 
 def get_run(database: Database, run_id: int) -> Run | None:
     """Return the run of a number; None if there is none."""
-    if run_id > _LARGEST_ID:
+    if run_id > LARGEST_ID:
         return None
     with database.read() as connection:
         row = connection.execute(_runs().where(runs.c.id == run_id)).one_or_none()
-    return None if row is None else _run(row)
+    return None if row is None else run_of_row(row)
 
 
 def read_run(connection: Connection, run_id: int) -> Run:
     """Return a run that is there, as a transaction sees it."""
-    return _run(connection.execute(_runs().where(runs.c.id == run_id)).one())
+    return run_of_row(connection.execute(_runs().where(runs.c.id == run_id)).one())
 
 
-def newest_run(database: Database) -> Run | None:
-    """Return the newest run that has images in its manifest: one that found nothing new tells nothing of the night."""
-    query = _runs().where(select(chunks.c.id).where(chunks.c.run_id == runs.c.id).exists())
+def newest_run(database: Database, architecture: str | None = None) -> Run | None:
+    """Return the newest run that has images in its manifest: one that found nothing new tells nothing of the night.
+
+    `architecture` is that of its model, where only one is meant.
+    """
     with database.read() as connection:
-        row = connection.execute(query.order_by(runs.c.id.desc()).limit(1)).one_or_none()
-    return None if row is None else _run(row)
+        return read_newest_run(connection, architecture)
+
+
+def read_newest_run(connection: Connection, architecture: str | None = None) -> Run | None:
+    """Return the same as `newest_run`, as a transaction sees it."""
+    query = _runs().where(select(chunks.c.id).where(chunks.c.run_id == runs.c.id).exists())
+    if architecture is not None:
+        query = query.where(models.c.architecture == architecture)
+    row = connection.execute(query.order_by(runs.c.id.desc()).limit(1)).one_or_none()
+    return None if row is None else run_of_row(row)
 
 
 def runs_since(database: Database, since: datetime) -> list[Run]:
@@ -106,14 +117,19 @@ def runs_since(database: Database, since: datetime) -> list[Run]:
     has_images = select(chunks.c.id).where(chunks.c.run_id == runs.c.id).exists()
     with database.read() as connection:
         query = _runs().where(has_images, runs.c.created_at >= since).order_by(runs.c.id)
-        return [_run(row) for row in connection.execute(query)]
+        return [run_of_row(row) for row in connection.execute(query)]
 
 
 def unfinished_runs(database: Database) -> list[Run]:
     """Return the runs with images that may still miss their outcome, oldest first."""
     with database.read() as connection:
-        query = _runs().where(_UNFINISHED).order_by(runs.c.id)
-        return [_run(row) for row in connection.execute(query)]
+        return read_unfinished_runs(connection)
+
+
+def read_unfinished_runs(connection: Connection) -> list[Run]:
+    """Return the same as `unfinished_runs`, as a transaction sees it."""
+    query = select_runs(unfinished=True).order_by(runs.c.id)
+    return [run_of_row(row) for row in connection.execute(query)]
 
 
 def begin_scan(database: Database, run_id: int) -> None:
@@ -124,10 +140,10 @@ def begin_scan(database: Database, run_id: int) -> None:
 
 def run_to_serve(database: Database) -> Run | None:
     """Return the unfinished run that workers are most likely started for: the one followed last, else the newest."""
-    query = _runs().where(_UNFINISHED).order_by(runs.c.followed_at.desc().nulls_last(), runs.c.id.desc()).limit(1)
+    query = select_runs(unfinished=True).order_by(runs.c.followed_at.desc().nulls_last(), runs.c.id.desc()).limit(1)
     with database.read() as connection:
         row = connection.execute(query).one_or_none()
-    return None if row is None else _run(row)
+    return None if row is None else run_of_row(row)
 
 
 def mark_scanned(database: Database, run_id: int, *, skipped: int, ignored: int) -> None:
@@ -153,7 +169,7 @@ def cancel(database: Database, run_id: int) -> Run | None:
         The run as it was before; None if there is none of that number.
 
     """
-    if run_id > _LARGEST_ID:
+    if run_id > LARGEST_ID:
         return None
     with database.write() as connection:
         row = connection.execute(_runs().where(runs.c.id == run_id)).one_or_none()
@@ -161,7 +177,7 @@ def cancel(database: Database, run_id: int) -> Run | None:
             return None
         now = database.now(connection)
         connection.execute(update(runs).where(runs.c.id == run_id, _UNFINISHED).values(cancelled_at=now))
-        return _run(row)
+        return run_of_row(row)
 
 
 def last_done(database: Database) -> tuple[datetime | None, datetime]:
@@ -172,6 +188,12 @@ def last_done(database: Database) -> tuple[datetime | None, datetime]:
 
 def progress(database: Database, run_id: int) -> Progress:
     """Count the run's images and chunks by what became of them."""
+    with database.read() as connection:
+        return read_progress(connection, run_id)
+
+
+def read_progress(connection: Connection, run_id: int) -> Progress:
+    """Return the same as `progress`, as a transaction sees it."""
     done = chunks.c.done_at.is_not(None)
     waiting = and_(~done, chunks.c.published_at.is_(None))
     begun = and_(~done, chunks.c.published_at.is_not(None), chunks.c.started_at.is_not(None))
@@ -190,8 +212,7 @@ def progress(database: Database, run_id: int) -> Progress:
         total(case((begun, chunks.c.images - func.coalesce(chunks.c.ok + chunks.c.failed, 0)), else_=0)),
         total(case((chunks.c.starts > 1, chunks.c.starts - 1), else_=0)),
     ).where(chunks.c.run_id == run_id)
-    with database.read() as connection:
-        counts = [int(count) for count in connection.execute(query).one()]
+    counts = [int(count) for count in connection.execute(query).one()]
     names = (
         "images",
         "ok",
@@ -214,6 +235,11 @@ _HAS_OPEN_CHUNK = select(chunks.c.id).where(chunks.c.run_id == runs.c.id, chunks
 _UNFINISHED = and_(runs.c.cancelled_at.is_(None), or_(runs.c.scanned_at.is_(None), _HAS_OPEN_CHUNK))
 
 
+def select_runs(*, unfinished: bool) -> Select[Any]:
+    """Select the runs that are unfinished, or those that are not; `run_of_row` reads what comes."""
+    return _runs().where(_UNFINISHED if unfinished else ~_UNFINISHED)
+
+
 def _runs() -> Select[Any]:
     return select(
         runs,
@@ -225,7 +251,8 @@ def _runs() -> Select[Any]:
     ).join(models, models.c.id == runs.c.model_id)
 
 
-def _run(row: Row[Any]) -> Run:
+def run_of_row(row: Row[Any]) -> Run:
+    """Return the run in a row of `select_runs`."""
     return Run(
         id=row.id,
         model_id=row.model_id,
@@ -246,7 +273,15 @@ def _run(row: Row[Any]) -> Run:
         followed_at=row.followed_at,
         skipped=row.skipped,
         ignored=row.ignored,
+        reuse=_reuse(row.filters),
     )
+
+
+def _reuse(filters: Mapping[str, Any]) -> Literal["any", "own", "never"]:
+    """Return which labels of the same bytes a run's images take: whoever labels again wants new ones."""
+    if COMPUTE_ALL.keys() & filters.keys():
+        return "never"
+    return "own" if {"relabel", "retry"} & filters.keys() else "any"
 
 
 def _state(row: Row[Any]) -> RunState:

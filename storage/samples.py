@@ -44,13 +44,13 @@ def write_chunk_rows(database: Database, connection: Connection, rows: Iterable[
 
 
 def _write_worker(database: Database, connection: Connection, sample: WorkerSample, now: datetime) -> None:
-    database.upsert_rows(
+    database.upsert_each(
         connection,
         workers,
         ("name",),
         _WORKER,
         ("name",),
-        database.bound(("name",), [(sample.name,)]),
+        [(sample.name,)],
         host=sample.host,
         pid=sample.pid,
         process=sample.process,

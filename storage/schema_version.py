@@ -11,13 +11,14 @@ from common.errors import DatabaseError
 from storage.database import Database, current_schema, lock_schema
 from storage.encoding import raise_if_not_utf8
 from storage.file_system import raise_if_network_file_system
+from storage.vocabulary_tables import has_vocabulary, may_write_vocabulary, write_vocabulary
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 #: The newest revision in `storage/migrations`; a test holds them together. Known here, so that a worker
 #: checks the schema without importing Alembic.
-REVISION = "0004"
+REVISION = "0007"
 
 
 def ensure_schema(database: Database) -> None:
@@ -33,6 +34,7 @@ def ensure_schema(database: Database) -> None:
         upgrade(database)
     else:
         _raise_if_other_revision(database, found)
+        _ensure_vocabulary(database)
 
 
 def check_schema(database: Database) -> None:
@@ -81,7 +83,23 @@ def upgrade(database: Database) -> tuple[str | None, str]:
             _raise_if_other_revision(database, found)
         if found != REVISION:
             _migrate(connection)
+        elif not has_vocabulary(connection):
+            write_vocabulary(connection)
     return found, REVISION
+
+
+def _ensure_vocabulary(database: Database) -> None:
+    """Have the database's names and kinds be this program's, which may be newer than the one that made it.
+
+    Only queries read them: a role that may not write them labels all the same, and leaves them to one that may.
+    """
+    with database.read() as connection:
+        if has_vocabulary(connection) or not may_write_vocabulary(connection):
+            return
+    with database.write() as connection:
+        lock_schema(connection)
+        if not has_vocabulary(connection):
+            write_vocabulary(connection)
 
 
 def _migrate(connection: Connection) -> None:

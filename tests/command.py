@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import psutil
@@ -15,7 +16,7 @@ import psutil
 from common.settings import ENV_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from common.settings import Settings
@@ -115,6 +116,21 @@ def _heed_keys() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as under nohup
+
+
+@contextmanager
+def paused_workers(run: subprocess.Popen[str]) -> Iterator[None]:
+    """Hold a run's workers still meanwhile: on a fast machine, it would be over before it has been looked at."""
+    children = psutil.Process(run.pid).children(recursive=True)
+    workers = [process for process in children if process.name() != "redis-server"]
+    assert workers
+    for process in workers:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in workers:
+            process.resume()
 
 
 def wait_until_gone(processes: Iterable[psutil.Process]) -> None:

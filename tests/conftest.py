@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -35,6 +35,21 @@ def missing(what: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(what)
     pytest.skip(what)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--draw-pictures", action="store_true", help="Put the README's pictures of the page anew.")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run long files first, and those that compute by turns with those that wait, so that no CPU idles meanwhile."""
+    of_folder: dict[str, list[Path]] = {}
+    for item in items:
+        files = of_folder.setdefault(item.path.relative_to(ROOT / "tests").parts[0], [])
+        if item.path not in files:
+            files.append(item.path)
+    turn = {file: number / len(files) for files in of_folder.values() for number, file in enumerate(files)}
+    items.sort(key=lambda item: (ROOT / "tests/unit" in item.path.parents, turn[item.path]))
 
 
 @pytest.fixture(autouse=True)
@@ -77,12 +92,17 @@ def archive(tmp_path: Path, photos: Path) -> Callable[[int], Path]:
 
 
 def copy_photos(photos: Path, folder: Path, count: int) -> None:
-    """Copy the first photos, over and over if there are not as many, under the names of a real tree."""
+    """Copy the first photos, over and over if there are not as many, under the names of a real tree.
+
+    Each file has bytes of its own, else its labels would be those of another one: behind a picture's end, decoders look
+    at none.
+    """
     sources = sorted(photos.glob("*.jpg"))
     for number in range(count):
         target = folder / f"{number // 50:03}" / f"{number:05}.jpg"
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(sources[number % len(sources)], target)
+        lap, source = divmod(number, len(sources))
+        target.write_bytes(sources[source].read_bytes() + (lap.to_bytes(4) if lap else b""))
 
 
 @pytest.fixture(scope="session")
@@ -207,13 +227,25 @@ def empty_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str
         yield url
 
 
+@contextmanager
+def open_empty(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
+    """Open such a database, with the schema."""
+    with empty_database(request, folder) as url, _with_schema(url) as database:
+        yield database
+
+
+@contextmanager
+def _with_schema(url: str) -> Iterator[Database]:
+    with closing(Database(load_settings(database_url=url).database_url)) as database:
+        ensure_schema(database)
+        yield database
+
+
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     """A database with the schema, on SQLite and on Postgres."""
-    database = Database(load_settings(database_url=database_url).database_url)
-    ensure_schema(database)
-    yield database
-    database.close()
+    with _with_schema(database_url) as database:
+        yield database
 
 
 @pytest.fixture

@@ -5,4 +5,5 @@ __all__ = [
     "classify",
     "measure",
     "service",
+    "single_thread",
 ]

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from billiard.process import current_process
 
 from common.errors import ModelError
-from common.settings import LEAST_MEMORY_LIMIT_MB
 from host.machine import memory_limit_mb
-from host.memory import data_segment_mb, limit_memory
+from host.memory import limit_memory, limit_memory_once_loaded
 from host.process import host_name
 from models.resolve import resolve, resolve_recorded
 from storage.database import Database
@@ -88,7 +87,7 @@ class WorkerProcess:
         """
         share = memory_limit_mb(self.settings)
         if share and not self.settings.memory_limit_mb:
-            limit_memory(max(share, data_segment_mb() + LEAST_MEMORY_LIMIT_MB), may_be_lifted=True)
+            limit_memory_once_loaded(share)
 
     def shut_down_worker(self, error: DatabaseError) -> None:
         """Have the worker's main process end, with the error's exit status.

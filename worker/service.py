@@ -92,7 +92,7 @@ def middleware_of(process: WorkerProcess, main_pid: int) -> MiddlewareStack:
 
 
 class Replacements:
-    """Counts the labelling processes that were replaced one after the other, none of which had labelled an image."""
+    """Counts the processes that were replaced one after the other, in none of which the model had answered."""
 
     def __init__(self, processes: int = 1) -> None:
         self._limit = MAX_REPLACEMENTS * processes
@@ -103,7 +103,7 @@ class Replacements:
         self._count = 0 if replaced.has_answered else self._count + 1
         if self._count >= self._limit:
             logger.critical(
-                "The worker ends: %d processes in a row could not label a single image. The last one said: %s",
+                "The worker ends: in %d processes in a row, the model answered for no picture. The last one said: %s",
                 self._count,
                 replaced.reason,
                 extra={"action": "worker_ends", "error": replaced.reason},

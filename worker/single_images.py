@@ -1,4 +1,8 @@
-"""Retrying a chunk image by image: one that ends its process is found, and costs nothing but itself."""
+"""Retrying a chunk image by image: one that ends its process is found, and costs nothing but itself.
+
+Each image is computed, though its bytes may have labels: such chunks are rare, and what is to be found out is what
+happens when this image is decoded and classified.
+"""
 
 from __future__ import annotations
 
@@ -62,10 +66,17 @@ def label_one_by_one(process: WorkerProcess, claimed: Claim, labeller: Labeller)
 
 @contextmanager
 def recording_errors(process: WorkerProcess, claimed: Claim, image: ChunkImage | None) -> Iterator[None]:
-    """Note, for the next start, an error that is neither an image's nor the archive's; `image`: the one to suspect."""
+    """Note, for the next start, an error that is no image's, the archive's or the database's.
+
+    Args:
+        process: this one.
+        claimed: the chunk.
+        image: the one to suspect.
+
+    """
     try:
         yield
-    except (ArchiveError, SoftTimeLimitExceeded):
+    except (ArchiveError, DatabaseError, SoftTimeLimitExceeded):
         raise
     except Exception as error:
         reason = str(error) if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"

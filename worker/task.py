@@ -11,6 +11,7 @@ from storage.chunk_claims import claim
 from storage.outcomes import Stored
 from worker.chunk_errors import requeue
 from worker.chunk_middleware import ChunkResult
+from worker.label_once import label_once
 from worker.log_fields import chunk_fields
 from worker.single_images import label_one_by_one, recording_errors
 from worker.storing import store_chunk
@@ -86,7 +87,7 @@ def _label(process: WorkerProcess, claimed: Claim, labeller: Labeller) -> dict[i
         )
         return label_one_by_one(process, claimed, labeller)
     with recording_errors(process, claimed, None):
-        return {one.image_id: one for one in labeller.label(claimed.images, claimed.run.roots)}
+        return {one.image_id: one for one in label_once(process.database, claimed, labeller)}
 
 
 def _store(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from archive.failures import FailureKind, ImageError
 from archive.location import lies_in
 from archive.places.contract import Contents, Version
-from storage.records import mtime_ns_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,6 +83,12 @@ def version_of_file(path: str) -> Version | None:
         return version_from(os.stat(path))
     except OSError:
         return None
+
+
+def mtime_ns_of(status: os.stat_result) -> int:
+    """Return a file's mtime in nanoseconds, as far as the 64 bits of a column hold it: from 1677 to 2262."""
+    mtime_ns = status.st_mtime_ns
+    return mtime_ns if -(2**63) <= mtime_ns < 2**63 else max(-(2**63), min(mtime_ns, 2**63 - 1))
 
 
 def version_from(status: os.stat_result) -> Version:

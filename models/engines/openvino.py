@@ -5,12 +5,12 @@ from __future__ import annotations
 import ctypes
 import mmap
 import sys
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from common.errors import ModelError
+from models.precisions import BF16, FP32
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,8 +27,7 @@ import openvino as ov  # noqa: E402
 #: AVX512-BF16 and AMX are what OpenVINO computes bf16 with.
 NO_BF16 = "This CPU has no bf16 (AVX512-BF16 or AMX). Use --precision fp32, or auto."
 
-#: What computes in int8 is written in a quantised network; the rest of it is the same on every CPU in fp32.
-_PRECISIONS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+_HINTS = {FP32: "f32", BF16: "bf16"}
 
 
 class OpenVinoEngine:
@@ -37,11 +36,17 @@ class OpenVinoEngine:
     def __init__(self, model_path: Path, precision: str, batch_size: int, threads: int = 1) -> None:
         """Load and compile.
 
+        Args:
+            model_path: a prepared `model.xml`.
+            precision: fp32 or bf16; of a quantised network, what is computed in for all that is not quantised in it.
+            batch_size: images that are classified at once, at most.
+            threads: CPUs that it may use.
+
         Raises:
             ModelError: the CPU does not compute in this precision; OpenVINO would take another without a word.
 
         """
-        if precision == "bf16" and not cpu_has_bf16():
+        if precision == BF16 and not cpu_has_bf16():
             raise ModelError(NO_BF16)
         network = ov.Core().read_model(model_path)
         picture = [side.get_length() for side in list(network.input(0).partial_shape)[1:]]
@@ -51,7 +56,7 @@ class OpenVinoEngine:
             network,
             "CPU",
             {
-                "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
+                "INFERENCE_PRECISION_HINT": _HINTS[precision],
                 "INFERENCE_NUM_THREADS": threads,
                 "NUM_STREAMS": 1,
                 # Pinning puts the first thread of every process on the first CPU: two workers on one core.
@@ -111,60 +116,3 @@ def convert(model: Model, weights_path: Path | None, target: Path) -> None:
     network = ov.convert_model(exported)
     network.reshape([-1, size, size, 3])
     ov.save_model(network, target, compress_to_fp16=False)
-
-
-class Quantisation(StrEnum):
-    """How a network may be quantised. Which one stays closer to fp32 depends on the network, and is tried.
-
-    A CPU without VNNI adds two products of 8 bits in 16 bits, and saturates; with a weight of 7 bits it cannot.
-    """
-
-    #: All layers, with weights of 7 bits and corrected biases. Measured: closer on MobileNets.
-    SAFE_RANGE = "safe range"
-    #: 8 bits, for values between the extremes that were seen; the first convolution, which saturates, and the
-    #: classifier stay in fp32, 4 % of the time of a ResNet-18. Measured: closer on ResNets.
-    FULL_RANGE = "full range"
-
-
-def quantise_network(source: Path, views: NDArray[np.uint8], target: Path, how: Quantisation) -> None:
-    """Quantise a prepared network to int8 with NNCF, on these views, and write it to `target`.
-
-    Args:
-        source: a prepared `model.xml`.
-        views: uint8 `[N, H, W, 3]`, pictures as the network will see them.
-        target: the `model.xml` to write.
-        how: one of two ways.
-
-    """
-    import nncf
-    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
-    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
-
-    network = ov.Core().read_model(source)
-    ignored = None
-    advanced = AdvancedQuantizationParameters(overflow_fix=OverflowFix.ENABLE)
-    if how is Quantisation.FULL_RANGE:
-        ignored = nncf.IgnoredScope(names=_ends(network))
-        advanced = AdvancedQuantizationParameters(
-            overflow_fix=OverflowFix.DISABLE,
-            disable_bias_correction=True,
-            activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX,
-        )
-    quantised = nncf.quantize(
-        network,
-        nncf.Dataset([view[np.newaxis] for view in views]),
-        # Unsigned activations after ReLU, signed elsewhere: closer to fp32 than symmetric everywhere, as fast.
-        preset=nncf.QuantizationPreset.MIXED,
-        subset_size=len(views),
-        ignored_scope=ignored,
-        advanced_parameters=advanced,
-    )
-    ov.save_model(quantised, target, compress_to_fp16=False)
-
-
-def _ends(network: ov.Model) -> list[str]:
-    """Return the names of the first convolution and the last matrix product, as far as there are such."""
-    kinds = [(node.get_type_name(), node.get_friendly_name()) for node in network.get_ordered_ops()]
-    first = next((name for kind, name in kinds if kind == "Convolution"), None)
-    last = next((name for kind, name in reversed(kinds) if kind == "MatMul"), None)
-    return [name for name in (first, last) if name]

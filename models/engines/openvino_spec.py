@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from models.engines.spec import Engine, EngineSpec
-from models.precisions import BF16, FP32, INT8
+from models.precisions import BF16, CASCADE, FP32, INT8
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,13 +40,14 @@ def _load(ready: ReadyModel, batch_size: int, threads: int) -> Engine:
     from models.engines.openvino import OpenVinoEngine
 
     assert ready.prepared
-    return OpenVinoEngine(ready.prepared / "model.xml", ready.model.precision, batch_size, threads)
+    precision = ready.rest if ready.model.precision == INT8 else ready.model.precision
+    return OpenVinoEngine(ready.prepared / "model.xml", precision, batch_size, threads)
 
 
 OPENVINO = EngineSpec(
     name="openvino",
-    precisions=(FP32, BF16, INT8),
-    calibrated=(INT8,),
+    precisions=(FP32, BF16, INT8, CASCADE),
+    calibrated=(INT8, CASCADE),
     is_automatic=_is_automatic,
     automatic_precision=_automatic_precision,
     why_not=_why_not,

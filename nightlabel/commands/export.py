@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from common.settings import Settings
 
 
-@takes_settings("db")
+@takes_settings("db", "language")
 def export(
     settings: Settings,
     form: Annotated[str, typer.Option("--format", metavar="csv|jsonl|parquet")] = "csv",

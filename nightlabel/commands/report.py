@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from common.settings import Settings
 
 
-@takes_settings("db")
+@takes_settings("db", "language")
 def report(
     settings: Settings,
     run_ids: Annotated[
@@ -38,6 +38,7 @@ def report(
     from report.run.json_report import as_json as as_document
     from report.run.side_by_side import print_side_by_side
     from report.run.terminal import print_report
+    from vocabulary.languages import chosen_language
 
     compared = library.compare_runs(run_ids or [], since, settings)
     output = Output(console=Screen(), html=html, as_json=as_json)
@@ -46,6 +47,10 @@ def report(
         library.write_report(html, compared.runs[0] if is_one else compared, settings)
     if is_one:
         figures = compared.runs[0]
-        output.show("The report", lambda: as_document(figures), partial(print_report, figures))
+        output.show(
+            "The report",
+            lambda: as_document(figures),
+            partial(print_report, figures, language=chosen_language(settings.language)),
+        )
     else:
         output.show("The report", compared.as_json, partial(print_side_by_side, compared))

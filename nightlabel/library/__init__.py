@@ -7,9 +7,20 @@ process that uses `label`, `retry` or `bench` starts others: guard its entry wit
 Everything that is slow to import is imported by the function that needs it.
 """
 
+from nightlabel.library.corrections import correct, review
 from nightlabel.library.models import bench, classify, compare, list_models, prepare_model
-from nightlabel.library.results import compare_runs, export, open_report, upgrade_database, write_report
+from nightlabel.library.page import web
+from nightlabel.library.results import (
+    compare_runs,
+    export,
+    fill_kinds,
+    open_report,
+    upgrade_database,
+    write_report,
+)
 from nightlabel.library.runs import cancel, enqueue, label, retry, status, work
+from nightlabel.library.sidecars import sidecars
+from nightlabel.library.things import find
 
 __all__ = [
     "bench",
@@ -17,15 +28,21 @@ __all__ = [
     "classify",
     "compare",
     "compare_runs",
+    "correct",
     "enqueue",
     "export",
+    "fill_kinds",
+    "find",
     "label",
     "list_models",
     "open_report",
     "prepare_model",
     "retry",
+    "review",
+    "sidecars",
     "status",
     "upgrade_database",
+    "web",
     "work",
     "write_report",
 ]

@@ -23,9 +23,11 @@ def loaded(settings: Settings | None) -> Settings:
     """
     from common.settings import load_settings
     from models.engines import check_names
+    from vocabulary.languages import chosen_language
 
     settings = settings or load_settings()
     check_names(settings)
+    chosen_language(settings.language)
     return settings
 
 

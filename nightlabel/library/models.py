@@ -123,10 +123,10 @@ def prepare_model(name: str, settings: Settings | None = None, int8_paths: AnyPa
     Args:
         name: of the model.
         settings: what can be set.
-        int8_paths: quantise it too, anew, on images under these paths.
+        int8_paths: calibrate it too, for int8 and for the cascade, anew, on images under these paths.
 
     Raises:
-        ModelError: no such model, or its weights are missing or damaged, or its int8 labels differ too often.
+        ModelError: no such model, or its weights are missing or damaged, or its labels then differ too often from fp32.
         ArchiveError: a path is missing or unreadable.
 
     """
@@ -134,9 +134,11 @@ def prepare_model(name: str, settings: Settings | None = None, int8_paths: AnyPa
 
     chosen = loaded(settings).model_copy(update={"model": name, "engine": "openvino"})
     if paths := names_of(int8_paths):
-        from runner.calibration import quantise_on
+        from models.precisions import CASCADE, INT8
+        from runner.calibration import calibrate_on
 
-        quantised = quantise_on(chosen.model_copy(update={"precision": "int8"}), paths, anew=True)
-        return f"{name}: {quantised}."
+        cascade = calibrate_on(chosen.model_copy(update={"precision": CASCADE}), paths, anew=True)
+        int8 = calibrate_on(chosen.model_copy(update={"precision": INT8}), paths)  # made with it
+        return f"{name}: {int8}.\n{name}: {cascade}."
     ready = resolve(chosen)
     return f"{ready.model.architecture} is prepared in {ready.prepared}."

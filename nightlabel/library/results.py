@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from nightlabel.library.arguments import loaded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from common.settings import Settings
     from report.run.figures import RunFigures
     from report.run.side_by_side import SideBySide
+    from storage.missing_kinds import Filled
 
 
 def open_report(run_id: int | None = None, settings: Settings | None = None) -> RunFigures:
@@ -101,7 +102,7 @@ def export(
         output: the file, which is there whole or not at all; None: standard output.
         form: `csv`, `jsonl` or `parquet`.
         where: a condition in SQL on the columns of `results`.
-        settings: what can be set.
+        settings: what can be set; with a `language`, the names that it has stand in columns of their own besides.
 
     Raises:
         UsageError: the condition makes no sense, the file cannot be written, or Parquet's library is missing.
@@ -114,8 +115,9 @@ def export(
     from export.writers import export as write
     from storage.schema_version import existing_database
 
-    with closing(existing_database(loaded(settings).database_url)) as database:
-        return write(database, form, where, output)
+    chosen = loaded(settings)
+    with closing(existing_database(chosen.database_url)) as database:
+        return write(database, form, where, output, chosen.language)
 
 
 class Upgraded(NamedTuple):
@@ -124,6 +126,7 @@ class Upgraded(NamedTuple):
     database: str  #: its URL, without a password
     before: str | None  #: the schema's revision; None: the database was empty
     after: str
+    without_kinds: int  #: results, one per image and model, that could have kinds: `fill_kinds` gives them some
 
 
 def upgrade_database(settings: Settings | None = None) -> Upgraded:
@@ -139,7 +142,36 @@ def upgrade_database(settings: Settings | None = None) -> Upgraded:
     from contextlib import closing
 
     from storage.database import Database
+    from storage.missing_kinds import count_missing_kinds
     from storage.schema_version import upgrade
 
     with closing(Database(loaded(settings).database_url)) as database:
-        return Upgraded(database.shown, *upgrade(database))
+        before, after = upgrade(database)
+        return Upgraded(database.shown, before, after, count_missing_kinds(database))
+
+
+def fill_kinds(settings: Settings | None = None, progress: Callable[[int, int], None] = lambda *_: None) -> Filled:
+    """Give kinds to what was labelled before there were any, each from its three labels.
+
+    A sum over three labels is at most the one over all 1,000 classes that a worker takes: a score may be lower than
+    after labelling again (`relabel`), never higher. May be interrupted, and run while workers label.
+
+    Example:
+        filled = nightlabel.fill_kinds(settings)
+        print(filled.results, "results have kinds now")
+
+    Args:
+        settings: what can be set.
+        progress: told, again and again, how many results have kinds now, and of how many that had none.
+
+    Raises:
+        DatabaseError: there is no such database, or it cannot be written.
+
+    """
+    from contextlib import closing
+
+    from storage.missing_kinds import fill_kinds as fill
+    from storage.schema_version import existing_database
+
+    with closing(existing_database(loaded(settings).database_url)) as database:
+        return fill(database, progress)

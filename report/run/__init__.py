@@ -2,6 +2,7 @@
 
 #: By which other rooms may enter; all else is this room's own.
 __all__ = [
+    "accuracy",
     "figures",
     "json_report",
     "page",

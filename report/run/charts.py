@@ -11,6 +11,8 @@ from report.charts import COLOURS, Chart, add_bars, empty_figure, figure_with_le
 from report.run.outcome import CONFIDENCE_BINS
 from report.run.stages import STAGE_NAMES
 from report.words import percent
+from vocabulary.languages import ENGLISH
+from vocabulary.names import kind_name, label_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,8 +34,8 @@ _GAPS = 3
 _LEAST_GAP = timedelta(minutes=1)
 
 
-def charts(figures: RunFigures) -> Iterator[Chart]:
-    """Yield the charts of one run, those for which there are figures."""
+def charts(figures: RunFigures, language: str = ENGLISH) -> Iterator[Chart]:
+    """Yield the charts of one run, those for which there are figures, with names in this language."""
     if len(figures.minutes) > 1:
         title = "Images per minute" + ("; stalls in orange" if figures.stability.stalls else "")
         yield Chart(title, _by_minute(figures), is_wide=True)
@@ -41,7 +43,9 @@ def charts(figures: RunFigures) -> Iterator[Chart]:
         yield Chart("Time spent by the processes", _shares(figures))
     if figures.outcomes.top_labels:
         yield Chart("Images by confidence, the score of their best label", _confidence(figures))
-        yield Chart("The most frequent labels", _labels(figures))
+        if figures.outcomes.top_kinds:
+            yield Chart("The most frequent kinds", _kinds(figures, language))
+        yield Chart("The most frequent labels", _labels(figures, language))
     if len(figures.parts) > 1:
         for stage in reversed(figures.stages):  # the sum of them first
             yield Chart(f"{STAGE_NAMES[stage].capitalize()}: milliseconds per image, over time", _stage(figures, stage))
@@ -118,11 +122,21 @@ def _confidence(figures: RunFigures) -> go.Figure:
     return figure
 
 
-def _labels(figures: RunFigures) -> go.Figure:
+def _kinds(figures: RunFigures, language: str) -> go.Figure:
+    kinds = figures.outcomes.top_kinds
+    return plain_bars(
+        [kind.images for kind in kinds],
+        [kind_name(kind.kind, language) for kind in kinds],
+        [f"{kind.images:,}" for kind in kinds],
+        hovertemplate="%{y}: %{x} images<extra></extra>",
+    )
+
+
+def _labels(figures: RunFigures, language: str) -> go.Figure:
     labels = figures.outcomes.top_labels
     return plain_bars(
         [label.images for label in labels],
-        [label.label for label in labels],
+        [label_name(label.label, language) for label in labels],
         [f"{label.images:,}" for label in labels],
         customdata=[label.mean_score for label in labels],
         hovertemplate="%{y}: %{x} images, mean score %{customdata:.0%}<extra></extra>",

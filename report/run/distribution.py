@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from storage.records import Percentiles
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 #: Bins are a hundredth wide, from a microsecond to three hours: a value is known to within half a percent.
@@ -21,6 +18,16 @@ _MIDDLES = _LEAST_MS * _RATIO ** (np.arange(_BINS) + 0.5)
 _PERCENTS = (50, 95, 99)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Percentiles:
+    """Milliseconds; nearest rank, to within half a percent; `max` is exact."""
+
+    p50: float
+    p95: float
+    p99: float
+    max: float
+
+
 class Distribution:
     """How often which times occurred in each part of a run. The idea is HdrHistogram's."""
 
@@ -29,11 +36,10 @@ class Distribution:
         self._sums = np.zeros(parts)
         self._most = np.zeros(parts)
 
-    def add(self, part: NDArray[np.intp], ms: Sequence[float | None]) -> None:
-        """Count times, each in its part; a None was not measured."""
-        given = np.array(ms, np.float64)  # None becomes NaN
-        known = ~np.isnan(given)
-        given, part = given[known], part[known]
+    def add(self, part: NDArray[np.intp], ms: NDArray[np.float64]) -> None:
+        """Count times, each in its part; a NaN was not measured."""
+        known = ~np.isnan(ms)
+        given, part = ms[known], part[known]
         places = np.log(np.maximum(given, _LEAST_MS) / _LEAST_MS) / np.log(_RATIO)
         flat = part * _BINS + np.minimum(places.astype(np.intp), _BINS - 1)
         np.add.at(self._counts.reshape(-1), flat, 1)

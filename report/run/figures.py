@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from statistics import median_high
 from typing import TYPE_CHECKING
 
+from report.beside import beside
+from report.run.accuracy import Accuracy, accuracy
 from report.run.folders import FAILING_FOLDER_IMAGES, FailingFolder, failing_folders
-from report.run.outcome import OutcomeCounter, Outcomes
+from report.run.outcome import OutcomeCounter, Outcomes, duplicates
 from report.run.stability import Stability, stability
 from report.run.stages import PartFigures, StageTimes
 from report.run.throughput import MinuteFigures, Spans, by_minute, forecast_s, spans, speed_by_workers
 from report.run.workers import TimeShares, WorkerFigures, time_shares, worker_figures
 from storage.figures import (
     chunk_times,
-    copies,
     doubtful_images,
     failures_by_kind,
-    outcome_pages,
     process_samples,
 )
+from storage.outcome_figures import copies, kind_counts, label_sums, outcome_pages
+from storage.reviews import review_answers
 from storage.runs import progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
+    from report.run.distribution import Percentiles
     from storage.database import Database
-    from storage.records import ChunkTime, DoubtfulImages, FailureCount, Percentiles, ProcessSample, Progress, Run
+    from storage.records import ChunkTime, DoubtfulImages, FailureCount, ProcessSample, Progress, Run
 
 #: Of the median process's speed: what is below is slow, unless it was busy for less than so many seconds.
 SLOW_SHARE = 0.7
@@ -54,8 +58,10 @@ class RunFigures:
     doubtful: DoubtfulImages | None  #: None: no labelled image is known to be damaged
     workers: tuple[WorkerFigures, ...]
     answered: int  #: images whose outcome is this run's now
+    copied: int  #: images that took the labels of the same bytes, and were read alone
     superseded: int  #: images that a later run has labelled again: their outcomes are that run's now
     last_done_at: datetime | None  #: when the newest chunk was done
+    accuracy: Accuracy | None  #: of the run's model; None: no review of it has an answer
 
     @property
     def labelling_s(self) -> float:
@@ -100,7 +106,10 @@ class RunFigures:
 
 
 def run_figures(database: Database, run: Run) -> RunFigures:
-    """Read a run's figures from the tables, the outcomes in one pass."""
+    """Read a run's figures from the tables, the outcomes' numbers in one pass; beside it, what indexes tell."""
+    labels = beside(partial(label_sums, database, run))
+    kinds = beside(partial(kind_counts, database, run))
+    same = beside(lambda: duplicates(copies(database, run.id)))
     chunks = chunk_times(database, run.id)
     times = spans(chunks)
     minutes = by_minute(chunks, times)
@@ -124,14 +133,16 @@ def run_figures(database: Database, run: Run) -> RunFigures:
         stages=stages.overall(),
         parts=tuple(stages.parts()),
         stability=steadiness,
-        outcomes=counter.outcomes(copies(database, run.id)),
+        outcomes=counter.outcomes(labels.result(), kinds.result(), same.result()),
         failures=tuple(failures_by_kind(database, run.id)),
         failing_folders=tuple(failing_folders(database, run)) if state.failed >= FAILING_FOLDER_IMAGES else (),
         doubtful=doubtful_images(database, run.id),
         workers=workers,
         answered=counter.images,
+        copied=counter.copied,
         superseded=superseded,
         last_done_at=chunks[-1].done_at if chunks else None,
+        accuracy=accuracy(review_answers(database, run.model_id)),
     )
 
 

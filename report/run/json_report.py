@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from report.run.accuracy import Accuracy, Share
+    from report.run.distribution import Percentiles
     from report.run.figures import RunFigures
     from report.run.processes import ProcessFigures
-    from storage.records import JsonObject, Percentiles
+    from storage.records import JsonObject
 
 
 def as_json(figures: RunFigures) -> JsonObject:
@@ -30,6 +32,7 @@ def as_json(figures: RunFigures) -> JsonObject:
         ],
         "stability": _stability(figures),
         "outcomes": asdict(figures.outcomes),
+        "accuracy": _accuracy(figures.accuracy),
         "failures": [asdict(failure) for failure in figures.failures],
         "failing_folders": [asdict(folder) | {"path": shown(folder.path)} for folder in figures.failing_folders],
         "workers": [
@@ -67,6 +70,7 @@ def _images(figures: RunFigures) -> JsonObject:
         "doubtful": figures.doubtful.images if figures.doubtful else 0,
         "failed": figures.progress.failed,
         "missing": figures.progress.missing,
+        "copied": figures.copied,
         "taken_over": figures.superseded,
         "already_labelled": figures.run.skipped,
         "not_images": figures.run.ignored,
@@ -90,6 +94,20 @@ def _throughput(figures: RunFigures) -> JsonObject:
         ],
         "efficiency": {"workers": workers, "share": share} if workers else None,
     }
+
+
+def _accuracy(found: Accuracy | None) -> JsonObject | None:
+    if found is None:
+        return None
+    return {
+        "label": _share(found.label),
+        "kind": _share(found.kind) if found.kind else None,
+        "by_kind": [{"kind": kind, **_share(share)} for kind, share in found.by_kind],
+    }
+
+
+def _share(share: Share) -> JsonObject:
+    return {**asdict(share), "share": share.share}
 
 
 def _stages(stages: Mapping[str, Percentiles]) -> JsonObject:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from report.beside import beside
 from report.page import render
+from report.run.accuracy import in_words
 from report.run.charts import charts, charts_of_several
 from report.run.findings import findings, for_people, memory_verdict
 from report.run.stages import STAGE_NAMES
 from report.run.thumbnails import thumbnails
 from storage.figures import paths_with_content, surest_images
+from vocabulary.languages import chosen_language
 
 if TYPE_CHECKING:
     from common.settings import Settings
@@ -25,17 +29,20 @@ _COPIES_SHOWN = 4
 def run_page(figures: RunFigures, database: Database, settings: Settings) -> str:
     """Return the report as HTML. It reads the images that it shows from the archive."""
     run = figures.run
+    language = chosen_language(settings.language)
+    lowest_first = beside(partial(surest_images, database, run, THUMBNAILS, least=True))
     highest = surest_images(database, run, THUMBNAILS)
-    lowest = [one for one in surest_images(database, run, THUMBNAILS, least=True) if one not in highest]
+    lowest = [one for one in lowest_first.result() if one not in highest]
     return render(
         "report.run",
         "run.html.j2",
-        charts(figures),
+        charts(figures, language),
         figures=figures,
         findings=for_people(findings(figures)),
+        accuracy=in_words(figures.accuracy, language) if figures.accuracy else (),
         memory=memory_verdict(figures),
-        highest=thumbnails(highest, run, settings),
-        lowest=thumbnails(lowest, run, settings),
+        highest=thumbnails(highest, run, settings, language),
+        lowest=thumbnails(lowest, run, settings, language),
         copies=[
             (count, paths_with_content(database, run, content, _COPIES_SHOWN))
             for content, count in figures.outcomes.duplicates.largest

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from common.errors import DatabaseError, UsageError
-from report.words import parse_duration
+from report.words import parse_instant
 from storage.runs import get_run, newest_run, runs_since
 
 if TYPE_CHECKING:
@@ -50,19 +49,7 @@ def _runs_with(database: Database, run_ids: Sequence[int]) -> list[Run]:
 
 
 def _runs_since(database: Database, since: str) -> list[Run]:
-    runs = runs_since(database, _instant(since))
+    runs = runs_since(database, parse_instant(since, "--since"))
     if not runs:
         raise DatabaseError(f"No run was started since {since} in {database.shown}.")
     return runs
-
-
-def _instant(text: str) -> datetime:
-    """Return the instant that `2026-11-24`, `2026-11-24T22:00` (local time, not UTC) or `12h` (ago) mean."""
-    try:
-        return datetime.now(UTC) - timedelta(seconds=parse_duration(text.removesuffix("ago").strip()))
-    except (ValueError, OverflowError):
-        pass
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise UsageError(f"--since {text!r}: use a day, a time as in 2026-11-24T22:00, or 12h or 7d ago.") from None

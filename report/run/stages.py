@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from report.run.distribution import Distribution
-from storage.figures import STAGES
+from storage.outcome_figures import STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from storage.records import ChunkTime, OutcomePage, Percentiles
+    from report.run.distribution import Percentiles
+    from storage.records import ChunkTime, OutcomePage
 
 #: Parts of a run that percentiles over time are given for, at most.
 MOST_PARTS = 60

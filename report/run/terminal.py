@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import chain, pairwise, repeat
 from statistics import median_high
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
+from report.run.accuracy import in_words
 from report.run.findings import findings, for_people, memory_verdict
 from report.run.stages import STAGE_NAMES
 from report.table import plain_table
 from report.words import counted, duration, percent, signed, size
 from storage.records import shown
+from vocabulary.languages import ENGLISH
+from vocabulary.names import kind_name, label_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,22 +29,24 @@ if TYPE_CHECKING:
 
 _WORKERS_SHOWN = 6
 _LABELS_SHOWN = 6
+_KINDS_SHOWN = 8
 #: Characters of a line drawn of blocks.
 _CURVE_WIDTH = 60
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
 
-def print_report(figures: RunFigures, console: Console) -> None:
-    for block in _blocks(figures):
+def print_report(figures: RunFigures, console: Console, language: str = ENGLISH) -> None:
+    """Print the report; what was found is called by its names in this language."""
+    for block in _blocks(figures, language):
         console.print(block, highlight=False, soft_wrap=isinstance(block, Text))
 
 
-def _blocks(figures: RunFigures) -> Iterator[RenderableType]:
+def _blocks(figures: RunFigures, language: str) -> Iterator[RenderableType]:
     yield Text(f"Run {figures.run.id}: {', '.join(map(shown, figures.run.roots))}", style="bold")
     facts = Table.grid(padding=(0, 1))
     facts.add_column(width=10)
     facts.add_column(overflow="fold")
-    for name, fact in _facts(figures):
+    for name, fact in _facts(figures, language):
         facts.add_row(name, Text(fact))
     yield facts
     for table in (_stages(figures), _workers(figures), _failures(figures)):
@@ -60,7 +65,7 @@ def _blocks(figures: RunFigures) -> Iterator[RenderableType]:
         yield told
 
 
-def _facts(figures: RunFigures) -> Iterator[tuple[str, str]]:
+def _facts(figures: RunFigures, language: str) -> Iterator[tuple[str, str]]:
     """Yield what can be said in a line or two, with its name."""
     run, progress = figures.run, figures.progress
     yield "Model", f"{run.model}, on {run.engine}"
@@ -69,10 +74,14 @@ def _facts(figures: RunFigures) -> Iterator[tuple[str, str]]:
     yield "Images", counts + (f", {progress.missing:,} still missing" if progress.missing else "")
     if run.skipped:
         yield "", f"{run.skipped:,} more had their labels already"
+    if figures.copied:
+        yield "", f"{figures.copied:,} took the labels of the same bytes: read, not computed"
     if figures.images_per_second:
         yield from _throughput(figures)
         yield from _stability(figures)
-        yield from _labels(figures)
+        yield from _labels(figures, language)
+    if figures.accuracy:
+        yield from zip(chain(["Accuracy"], repeat("")), in_words(figures.accuracy, language), strict=False)
 
 
 def _throughput(figures: RunFigures) -> Iterator[tuple[str, str]]:
@@ -107,11 +116,14 @@ def _stability(figures: RunFigures) -> Iterator[tuple[str, str]]:
     yield "Memory", memory_verdict(figures)
 
 
-def _labels(figures: RunFigures) -> Iterator[tuple[str, str]]:
+def _labels(figures: RunFigures, language: str) -> Iterator[tuple[str, str]]:
     found = figures.outcomes
     if not found.top_labels:
         return
-    most = ", ".join(f"{label.label} {label.images:,}" for label in found.top_labels[:_LABELS_SHOWN])
+    if found.top_kinds:
+        most = ", ".join(f"{kind_name(one.kind, language)} {one.images:,}" for one in found.top_kinds[:_KINDS_SHOWN])
+        yield "Kinds", f"{found.kinds:,} different; most frequent: {most}"
+    most = ", ".join(f"{label_name(one.label, language)} {one.images:,}" for one in found.top_labels[:_LABELS_SHOWN])
     yield "Labels", f"{found.labels:,} different; most frequent: {most}"
     if found.low_confidence_share is not None:
         low = percent(found.low_confidence_share)

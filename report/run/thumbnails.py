@@ -12,6 +12,7 @@ from archive.reading import Reader
 from common.errors import ArchiveError
 from pictures.thumbnail import thumbnail
 from storage.records import ChunkImage, shown
+from vocabulary.names import label_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,24 +31,26 @@ class Thumbnail:
 
     path: str
     name: str  #: the path below the run's folder, if it has one alone
-    label: str
+    label: str  #: its name, in the page's language
     score: float
     data_url: str | None  #: None: the picture that was labelled is not there now
     why_none: str = ""
 
 
-def thumbnails(images: Sequence[LabelledImage], run: Run, settings: Settings) -> list[Thumbnail]:
+def thumbnails(images: Sequence[LabelledImage], run: Run, settings: Settings, language: str) -> list[Thumbnail]:
     """Read these images of a run from its archive, and make them small; of one that cannot be shown, say why."""
     reader = Reader(settings.max_file_bytes, _SILENT_S)
     reading = reader.ahead([ChunkImage(number, image.path) for number, image in enumerate(images)], run.roots)
-    return [_thumbnail(image, read, run, settings) for image, (_, read) in zip(images, reading, strict=True)]
+    return [_thumbnail(image, read, run, settings, language) for image, (_, read) in zip(images, reading, strict=True)]
 
 
-def _thumbnail(image: LabelledImage, read: Callable[[], ImageFile], run: Run, settings: Settings) -> Thumbnail:
+def _thumbnail(
+    image: LabelledImage, read: Callable[[], ImageFile], run: Run, settings: Settings, language: str
+) -> Thumbnail:
     data_url, why_none = None, ""
     try:
         file = read()
-        if _has_the_labelled_bytes(file, image):
+        if file.is_version(image.size, image.mtime_ns, image.content):
             data_url = _data_url(thumbnail(file.data, run.model.preprocessing, settings.max_pixels))
         else:
             why_none = "changed since"
@@ -57,18 +60,11 @@ def _thumbnail(image: LabelledImage, read: Callable[[], ImageFile], run: Run, se
     return Thumbnail(
         path=shown(image.path),
         name=shown(name),
-        label=image.label,
+        label=label_name(image.label, language),
         score=image.score,
         data_url=data_url,
         why_none=why_none,
     )
-
-
-def _has_the_labelled_bytes(file: ImageFile, image: LabelledImage) -> bool:
-    """Tell whether these are the bytes that got the label: another picture may have the same size and time."""
-    if image.content is None:  # labelled before contents were noted
-        return (file.size, file.mtime_ns) == (image.size, image.mtime_ns)
-    return file.content == image.content
 
 
 def _data_url(jpeg: bytes) -> str:

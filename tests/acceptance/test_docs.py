@@ -18,6 +18,7 @@ from nightlabel.cli import app
 from report.run.figures import run_figures
 from report.run.json_report import as_json
 from storage.chunk_claims import claim
+from storage.documented_queries import DOCUMENTED_QUERIES
 from storage.identity import database_identity
 from storage.manifest import add_images, mark_published
 from storage.records import ImageRef, Model, Outcome, Preprocessing, WorkerSample
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 COMMANDS = (ROOT / "docs" / "commands.md").read_text()
 README = (ROOT / "README.md").read_text()
+QUERY_PAGE = (ROOT / "docs" / "sql.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 MODEL = Model(
@@ -152,6 +154,7 @@ LABELS = (
     (("golden retriever", 0.9), ("tabby", 0.06), ("tiger cat", 0.01)),
     (("tabby", 0.6), ("Egyptian cat", 0.15), ("lynx", 0.1)),
 )
+THINGS = ((("dog", 0.7), ("cat", 0.3)), (("dog", 0.92), ("cat", 0.08)), (("cat", 0.8), ("lynx", 0.1)))
 
 
 @pytest.fixture
@@ -165,8 +168,8 @@ def night(database: Database) -> Database:
     assert claimed
     *labelled, failed = claimed.images
     outcomes = [
-        Outcome(image_id=image.image_id, labels=labels, read_ms=1.0)
-        for image, labels in zip(labelled, LABELS, strict=True)
+        Outcome(image_id=image.image_id, labels=labels, kind=things[0][0], things=things, read_ms=1.0)
+        for image, labels, things in zip(labelled, LABELS, THINGS, strict=True)
     ]
     outcomes.append(Outcome(image_id=failed.image_id, error_kind="truncated", error="it is truncated"))
     now: datetime = claimed.started_at
@@ -179,7 +182,8 @@ def night(database: Database) -> Database:
 ANSWERS = {
     "every golden retriever, best score first": [("/photos/1.jpg", 0.9), ("/photos/0.jpg", 0.7)],
     "what is in the archive": [("golden retriever", 2), ("tabby", 1)],
-    "a cat, even if only in second or third place": [("/photos/0.jpg",), ("/photos/2.jpg",)],
+    "every cat, of whatever breed": [("/photos/2.jpg", 0.8)],
+    "what there is, in German": [("Golden Retriever", 2), ("Getigerte Katze", 1)],
 }
 QUERIES = dict(re.findall(r"^-- (.+?)\n(select .*?;)", README, re.MULTILINE | re.DOTALL))
 
@@ -187,6 +191,17 @@ QUERIES = dict(re.findall(r"^-- (.+?)\n(select .*?;)", README, re.MULTILINE | re
 def test_every_query_in_the_readme_is_asked_here() -> None:
     assert list(QUERIES.values()) == re.findall(r"^select .*?;", README, re.MULTILINE | re.DOTALL)
     assert set(QUERIES) == set(ANSWERS)
+
+
+def test_the_page_offers_the_documented_queries_word_for_word() -> None:
+    of_topic = re.split(r"^## ", QUERY_PAGE, flags=re.MULTILINE)[1:]
+    documented = [("To begin with", f"{title[0].upper()}{title[1:]}", sql) for title, sql in QUERIES.items()]
+    for section in of_topic:
+        found = re.findall(r"^(\S[^\n]*):\n\n```sql\n(.*?)\n```", section, re.MULTILINE | re.DOTALL)
+        documented += [(section.partition("\n")[0], title, sql) for title, sql in found]
+    offered = [(topic, query.title, query.sql) for topic, queries in DOCUMENTED_QUERIES.items() for query in queries]
+    assert offered == documented
+    assert len(documented) == QUERY_PAGE.count("```sql") + len(QUERIES)
 
 
 @pytest.mark.parametrize("question", ANSWERS)

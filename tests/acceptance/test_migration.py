@@ -80,8 +80,22 @@ def test_it_is_refused_with_the_command_that_migrates_it_and_then_gone_on_with(
 
     assert upgraded.returncode == 0
     assert f"from schema {SCHEMA} to {storage.schema_version.REVISION}" in upgraded.stdout
+    assert f"{LABELLED} results without kinds" in upgraded.stdout
     assert again.stderr.startswith("Resuming ")
     assert nightlabel.sql("select count(*), count(label_1) from results") == [(IMAGES, IMAGES)]
     kept = nightlabel.sql("select image_id, label_1, score_1, labelled_at from outcomes order by image_id")
     assert before == kept[: len(before)]
     assert len(before) == LABELLED
+
+
+@pytest.mark.usefixtures("of_version_0_1_0")
+def test_its_images_are_found_once_they_have_kinds(nightlabel: Nightlabel) -> None:
+    nightlabel("db", "upgrade")
+    before = nightlabel("find", "animal", "--paths")
+    filled, again = nightlabel("db", "kinds"), nightlabel("db", "kinds")
+    after = nightlabel("find", "animal", "--paths")
+
+    assert (before.stdout, "nightlabel db kinds" in before.stderr) == ("", True)
+    assert filled.stdout == f"{LABELLED} results got kinds, from three labels each.\n"
+    assert again.stdout == "Nothing lacks kinds that could have them.\n"
+    assert (len(after.stdout.splitlines()) > LABELLED // 2, after.stderr) == (True, "")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import json
-import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,8 +13,8 @@ from runner.compare import compare
 from runner.truth_file import Truth
 from storage.database import Database
 from storage.schema_version import ensure_schema
+from tests.browser import log, look, prefer, requested
 from tests.command import Nightlabel
-from tests.conftest import missing
 from tests.unit.report.long_night import Faults, plant_long
 from worker.measure import Assignment
 
@@ -33,61 +31,10 @@ MARKS = ".scatterlayer .js-line[d], .scatterlayer .point, .barlayer .point path[
 ROOT = "/night/<b>&\"'</script>"
 
 
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    """A headless Chromium that keeps a log of its console and of its network."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        missing("no chromium and chromedriver on PATH (Debian: apt-get install chromium chromium-driver)")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(chromium)
-    for argument in (
-        *("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "no-first-run", "disable-sync"),
-        *("disable-background-networking", "disable-component-update", "hide-scrollbars"),
-        f"user-data-dir={tmp_path_factory.mktemp('chromium')}",
-    ):
-        options.add_argument(f"--{argument}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    opened = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    yield opened
-    opened.quit()
-
-
-def log(browser: Chrome, kind: str) -> list[Any]:
-    """Return what a log got since it was last read."""
-    return list(browser.get_log(kind))  # type: ignore[no-untyped-call]  # selenium's own
-
-
-def look(browser: Chrome, page: Path, *, scheme: str = "light", width: int = 1280, height: int = 2400) -> None:
-    """Open a page in a window of this width, as a reader who prefers this scheme."""
-    prefer(browser, scheme)
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
-    )
-    log(browser, "browser")
-    log(browser, "performance")
-    browser.get(page.as_uri())
-
-
-def requested(browser: Chrome) -> set[str]:
-    """Return the schemes of everything that the page asked for."""
-    events = [json.loads(entry["message"])["message"] for entry in log(browser, "performance")]
-    urls = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
-    return {url.split(":", 1)[0] for url in urls}
-
-
-def prefer(browser: Chrome, scheme: str, media: str = "screen") -> None:
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
-
-
 def assert_well(browser: Chrome, charts: int, width: int) -> None:
     """Hold that nothing was logged, nothing fetched, every chart has marks, and nothing sticks out sideways."""
     assert log(browser, "browser") == []
-    assert "file" in (schemes := requested(browser))
+    assert "file" in (schemes := {address.split(":", 1)[0] for address in requested(browser)})
     assert schemes <= {"file", "data"}
     drawn = browser.execute_script(
         f"return [...document.querySelectorAll('.chart')].map(c => c.querySelectorAll('{MARKS}').length)"
@@ -120,7 +67,7 @@ def page(command: Nightlabel) -> Path:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 400])
 def test_the_report_is_drawn_and_fetches_nothing(browser: Chrome, page: Path, scheme: str, width: int) -> None:
-    look(browser, page, scheme=scheme, width=width)
+    look(browser, page.as_uri(), scheme=scheme, width=width)
 
     assert_well(browser, charts=11, width=width)
 
@@ -141,7 +88,7 @@ def test_its_colours_follow_the_readers_choice_and_paper(browser: Chrome, page: 
         """Wait until the charts, which a script draws anew, are in other colours too."""
         return bool(WebDriverWait(browser, 10).until(lambda _: not set(colours(browser)) & set(before)))
 
-    look(browser, page, scheme="light")
+    look(browser, page.as_uri(), scheme="light")
     light = colours(browser)
     prefer(browser, "dark")
     assert are_others_than(light)
@@ -152,7 +99,7 @@ def test_its_colours_follow_the_readers_choice_and_paper(browser: Chrome, page: 
 
 
 def test_it_can_be_printed(browser: Chrome, page: Path) -> None:
-    look(browser, page)
+    look(browser, page.as_uri())
 
     printed = base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", {})["data"])
 
@@ -161,7 +108,7 @@ def test_it_can_be_printed(browser: Chrome, page: Path) -> None:
 
 
 def test_it_says_what_to_look_at(browser: Chrome, page: Path) -> None:
-    look(browser, page)
+    look(browser, page.as_uri())
 
     told = browser.execute_script("return [...document.querySelectorAll('.findings li')].map(li => li.textContent)")
     assert [one for one in told if "1,430 of 1,430 images failed" in one]
@@ -176,7 +123,7 @@ def test_where_all_went_well_there_is_nothing_to_look_at(command: Nightlabel) ->
 
 
 def test_names_that_look_like_html_are_shown_as_they_are(browser: Chrome, page: Path) -> None:
-    look(browser, page)
+    look(browser, page.as_uri())
 
     assert browser.execute_script("return document.querySelector('h1').textContent") == ROOT
     assert browser.execute_script("return document.querySelectorAll('h1 b').length") == 0
@@ -188,7 +135,7 @@ def test_it_shows_what_the_model_saw(
     assert nightlabel("run", archive(30)).returncode == 0
     assert nightlabel("report", "--html", tmp_path / "night.html").returncode == 0
 
-    look(browser, tmp_path / "night.html")
+    look(browser, (tmp_path / "night.html").as_uri())
 
     sizes = browser.execute_script("return [...document.images].map(i => [i.naturalWidth, i.naturalHeight])")
     assert sizes == [[160, 160]] * 24
@@ -197,7 +144,7 @@ def test_it_shows_what_the_model_saw(
 
 def test_runs_are_compared_on_a_page_too(browser: Chrome, command: Nightlabel) -> None:
     assert command("report", "--run", "1", "--run", "2", "--html", "runs.html").returncode == 0
-    look(browser, command.folder / "runs.html", width=400)
+    look(browser, (command.folder / "runs.html").as_uri(), width=400)
     assert_well(browser, charts=2, width=400)
 
 
@@ -206,7 +153,7 @@ def test_models_are_compared_on_a_page_too(browser: Chrome, settings: Settings, 
     truth, moment = Truth(photos / "truth.csv"), Assignment(latency_requests=1, throughput_s=0.1)
     compared = compare(settings, [str(photos)], ["resnet18"], print, truth=truth, assignment=moment)
     write_page(comparison_page(compared), tmp_path / "models.html")
-    look(browser, tmp_path / "models.html", width=400)
+    look(browser, (tmp_path / "models.html").as_uri(), width=400)
     assert_well(browser, charts=4, width=400)
 
 

@@ -72,7 +72,7 @@ def test_a_run_whose_servers_have_passwords_leaves_no_piece_of_them_anywhere(
     """Postgres and Redis take the passwords that they are given here, and the second asks for its own."""
     import redis as client
 
-    password = "S3cr/et#9?@:%[] \\zü"  # noqa: S105 - of servers that end with the test
+    password = "S3cr/et#9?@:%[] \\zü"
     written = quote(password, safe="")
     name = "passwords"
     plain = postgres.create_database(name)

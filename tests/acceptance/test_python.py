@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from typing import TYPE_CHECKING
+from urllib.request import urlopen
 
 import pytest
 
@@ -76,7 +77,7 @@ def run_python(nightlabel: Nightlabel, program: str, **environment: str) -> subp
 @pytest.mark.usefixtures("home")
 def test_the_examples_run_one_after_the_other(nightlabel: Nightlabel) -> None:
     """The first labels the photos, and the others find that run."""
-    others = [name for name in FUNCTIONS if name not in ("label", "enqueue", "work", "compare", "bench")]
+    others = [name for name in FUNCTIONS if name not in ("label", "enqueue", "work", "compare", "bench", "web")]
     examples = (f"print({name!r})\n{example_of(name)}" for name in ["label", *others])
     done = run_python(nightlabel, PRELUDE + "".join(examples))
 
@@ -115,6 +116,26 @@ def test_the_examples_of_a_producer_and_a_worker_run(nightlabel: Nightlabel, red
         wait_until(lambda: nightlabel.sql("select count(*) from outcomes") == [(10,)] or None, 120)
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(60) == 0
+
+
+@pytest.mark.usefixtures("home")
+def test_the_example_of_the_page_runs(nightlabel: Nightlabel) -> None:
+    script = nightlabel.folder / "page.py"
+    script.write_text(PRELUDE + example_of("web"))
+    own = {"PYTHONPATH": str(ROOT), "NIGHTLABEL_WEB_PORT": "0", "PYTHONUNBUFFERED": "1"}
+    environment = nightlabel.environment | own
+    with subprocess.Popen(
+        [sys.executable, script], cwd=nightlabel.folder, env=environment, stdout=subprocess.PIPE, text=True
+    ) as page:
+        try:
+            assert page.stdout
+            address = page.stdout.readline().split()[-1]
+            with urlopen(f"{address}healthz") as answer:  # noqa: S310 - our own
+                assert answer.status == 200
+            page.send_signal(signal.SIGINT)
+            assert page.wait(60) == 0
+        finally:
+            page.kill()
 
 
 @pytest.mark.usefixtures("home")

@@ -74,6 +74,7 @@ def test_the_report_at_the_end_counts_what_the_tables_hold(nightlabel: Nightlabe
         "missing": 0,
         "doubtful": 0,
         "taken_over": 0,
+        "copied": 0,
         "already_labelled": 0,
         "not_images": 1,  # truth.csv
     }
@@ -119,6 +120,27 @@ def test_a_second_run_labels_only_what_is_new_or_changed(
     assert "19 more had their labels already" in done.stdout
     assert nightlabel.sql("select count(*) from results where run_id = 2") == [(2,)]
     assert nightlabel.sql("select count(*) from results") == [(21,)]
+
+
+def test_a_folder_that_was_renamed_takes_the_labels_that_its_photos_have(
+    nightlabel: Nightlabel, archive: Callable[[int], Path]
+) -> None:
+    folder = archive(20)
+    shutil.copyfile(folder / "000" / "00003.jpg", folder / "copy.jpg")
+    nightlabel("run", folder, "--workers", "1")
+    (folder / "000").rename(folder / "2026")
+
+    done = nightlabel("run", folder, "--workers", "1")
+
+    assert "20: 20 labelled, 0 failed" in done.stdout
+    assert "20 took the labels of the same bytes: read, not computed" in done.stdout
+    assert json.loads(nightlabel("report", "--json").stdout)["images"]["copied"] == 20
+    assert nightlabel.sql("select count(*), count(copied_from), count(decode_ms) from results") == [(41, 21, 20)]
+    other_labels = (
+        "select count(*) from results a join results b using (content) where a.label_1 <> b.label_1"
+        " or a.score_1 <> b.score_1 or a.kind <> b.kind"
+    )
+    assert nightlabel.sql(other_labels) == [(0,)]
 
 
 def test_relabel_labels_everything_again(nightlabel: Nightlabel, archive: Callable[[int], Path]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import venv
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.request import urlopen
 
 import pytest
 import typer
@@ -54,16 +56,25 @@ def home(tmp_path: Path, photos: Path) -> Path:
 
 
 def run(python: Path, home: Path, settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [python, *arguments],
+        cwd=home,
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+
+def environment(settings: Settings) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith((ENV_PREFIX, "PYTHON"))}
-    environment = inherited | {
+    return inherited | {
         "NIGHTLABEL_WEIGHTS_DIR": str(settings.weights_dir),
         "NIGHTLABEL_CACHE_DIR": str(settings.cache_dir),
         "NIGHTLABEL_WORKERS": "1",
         "COLUMNS": "120",
     }
-    return subprocess.run(
-        [python, *arguments], cwd=home, env=environment, capture_output=True, text=True, timeout=280, check=False
-    )
 
 
 def test_every_command_runs_from_the_wheel(python: Path, home: Path, settings: Settings) -> None:
@@ -89,6 +100,28 @@ def test_every_command_runs_from_the_wheel(python: Path, home: Path, settings: S
 
     assert (home / "labels.csv").read_text().count("\n") == 5
     assert "<svg" in (home / "night.html").read_text() or "plotly" in (home / "night.html").read_text()
+
+
+def test_the_page_is_served_from_the_wheel(python: Path, home: Path, settings: Settings) -> None:
+    """Its templates, its texts in other languages, its scripts and styles."""
+    command = [str(python), "-u", "-m", "nightlabel", "web", "--port", "0"]
+    with subprocess.Popen(command, cwd=home, env=environment(settings), stdout=subprocess.PIPE, text=True) as page:
+        try:
+            assert page.stdout
+            address = page.stdout.readline().split()[-1].rstrip("/")
+            shown = fetch(f"{address}/try?lang=de")
+            assert "Sprache" in shown
+            for file in re.findall(r'"(/static/[^"]+)"', shown):
+                assert fetch(address + file)
+            page.terminate()
+            assert page.wait(60) == 0
+        finally:
+            page.kill()
+
+
+def fetch(address: str) -> str:
+    with urlopen(address) as answer:  # noqa: S310 - our own
+        return str(answer.read().decode())
 
 
 def test_the_code_is_the_wheels(python: Path, home: Path, settings: Settings, wheel: Path) -> None:

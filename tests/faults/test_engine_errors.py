@@ -57,7 +57,7 @@ def test_an_engine_that_always_raises_ends_the_run_and_blames_no_image(
     errors = wait_for_end(worker.process, status=7)
 
     assert farm.count() == 0
-    assert "could not label a single image" in errors
+    assert "the model answered for no picture" in errors
     assert "planted: the device is gone" in errors
     farm.start_worker()
     farm.wait_for(IMAGES)

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from storage.tables import Id, UtcDateTime
+from storage.column_types import Id, UtcDateTime
 
 revision = "0001"
 down_revision = None

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from alembic import op
 
-from storage.tables import UtcDateTime
+from storage.column_types import UtcDateTime
 
 revision = "0003"
 down_revision = "0002"

@@ -5,7 +5,7 @@ from alembic import op
 revision = "0004"
 down_revision = "0003"
 
-#: As it is in `storage.tables.name_hash`.
+#: As it is in `storage.path_keys.name_hash`.
 NAME_HASH = "sha256(decode(replace(path || chr(10) || path_hex, chr(92), repeat(chr(92), 2)), 'escape'))"
 
 

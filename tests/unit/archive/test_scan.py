@@ -84,14 +84,38 @@ def test_names_of_any_bytes_are_found(root: Path) -> None:
     assert {os.fsencode(path) for path in found(root)} == set(names)
 
 
-def test_the_first_image_comes_before_the_walk_ends(root: Path) -> None:
-    put(root, "a/1.jpg", "b/1.jpg")
+def test_the_first_image_comes_before_the_walk_ends(root: Path, short_stretches: None) -> None:
+    put(root, "a/1.jpg", "b/1.jpg", "c/1.jpg")
     images = scan([str(root)], counts=ScanCounts())
     first = next(images)
-    put(root, "b/2.jpg")  # a folder that was not read yet
+    put(root, "c/2.jpg")  # a folder that was not read yet: the walk is one stretch ahead
     assert [first.path, *(ref.path for ref in images)] == [
-        str(root / name) for name in ("a/1.jpg", "b/1.jpg", "b/2.jpg")
+        str(root / name) for name in ("a/1.jpg", "b/1.jpg", "c/1.jpg", "c/2.jpg")
     ]
+
+
+@pytest.fixture(params=["entries", "time"])
+def short_stretches(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each stretch of a walk end after its first entry: by their number, or by the time."""
+    if request.param == "time":
+        monkeypatch.setattr("archive.places.stretch.STRETCH_S", 0.0)
+    else:
+        monkeypatch.setattr("archive.places.walk.FIRST_ENTRIES", 1)
+        monkeypatch.setattr("archive.places.walk.STRETCH_ENTRIES", 1)
+
+
+def test_an_archive_that_is_walked_in_many_stretches_is_listed_and_counted_as_in_one(
+    root: Path, short_stretches: None
+) -> None:
+    put(root, "b/2.jpg", "b/1.jpg", "a/z/1.jpg", "a/1.jpg", "c.jpg", "@eaDir/1.jpg", "empty/.hidden", "a/tmp/1.jpg")
+    put(root, "note.txt", "b/film.mp4", content=b"hello")
+    put(root, "a/tmp/CACHEDIR.TAG", content=b"Signature: 8a477f597d28d172789f06886806bc55")
+    (root / "link.jpg").symlink_to("/nowhere")
+    counts = ScanCounts()
+    refs = scan([str(root)], counts=counts)
+    assert [os.path.relpath(ref.path, root) for ref in refs] == ["c.jpg", "a/1.jpg", "a/z/1.jpg", "b/1.jpg", "b/2.jpg"]
+    assert (counts.ignored, counts.links, counts.unreadable) == (2, 1, 0)
+    assert counts.skipped_folders == {"@eaDir": 1, "tmp": 1}
 
 
 def test_a_root_that_is_a_file_is_yielded_whatever_it_holds(root: Path) -> None:

@@ -42,7 +42,7 @@ def test_a_folder_that_never_answers_is_left_out_and_all_others_are_scanned(root
 def silent_file(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Have the look at a file without a suffix, into its first bytes, never return."""
     end = threading.Event()
-    monkeypatch.setattr("archive.places.walk.read_head", lambda *_: end.wait())
+    monkeypatch.setattr("archive.places.stretch.read_head", lambda *_: end.wait())
     yield
     end.set()
 
@@ -54,6 +54,16 @@ def test_a_file_that_never_answers_is_left_out_and_its_neighbours_are_scanned(ro
 
     assert scanned(root, counts) == [f"{number:02}.jpg" for number in range(100)]
     assert (counts.unreadable, counts.ignored) == (2, 0)
+
+
+@pytest.mark.usefixtures("silent_file")
+def test_what_is_walked_again_since_a_file_in_it_never_answered_is_listed_and_counted_once(root: Path) -> None:
+    put(root, "a/1.jpg", "a/text.txt", "a/z", "b/1.jpg", "b/@eaDir/1.jpg", content=b"")
+    (root / "a" / "link.jpg").symlink_to("/nowhere")
+    counts = ScanCounts()
+
+    assert scanned(root, counts) == ["a/1.jpg", "b/1.jpg"]
+    assert (counts.unreadable, counts.links, counts.skipped_folders) == (2, 1, {"@eaDir": 1})
 
 
 @pytest.mark.usefixtures("silent_file")
@@ -72,8 +82,10 @@ def test_an_archive_that_never_answers_is_named_before_anything_begins(root: Pat
         find_roots([str(root)])
 
 
-def test_an_archive_that_falls_silent_amid_the_scan_is_named(root: Path) -> None:
-    put(root, "a/1.jpg", "b/1.jpg")
+def test_an_archive_that_falls_silent_amid_the_scan_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archive.places.walk.FIRST_ENTRIES", 1)  # a larger one is read to its end at once
+    monkeypatch.setattr("archive.places.walk.STRETCH_ENTRIES", 1)
+    put(root, *(f"{folder}/1.jpg" for folder in "abcd"))
     images = scan([str(root)], counts=ScanCounts())
     next(images)
     with dead_share(root), pytest.raises(ArchiveError, match=f"{root} cannot be read"):

@@ -6,11 +6,17 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
-from host.process import is_running, process_identity
+from host.process import interrupt, is_running, process_identity
+from tests.processes import start_python
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def test_this_process_runs() -> None:
@@ -80,3 +86,53 @@ def test_a_number_that_no_process_has_is_no_process() -> None:
 def test_there_is_no_identity_of_a_process_that_is_not() -> None:
     with pytest.raises(psutil.NoSuchProcess):
         process_identity(2**22 + 1)
+
+
+@contextmanager
+def waiting(setup: str) -> Iterator[subprocess.Popen[str]]:
+    """Yield a process that has prepared itself for signals so, and waits; kill it afterwards."""
+    code = f"import os, signal, time; {setup}; print('ready', flush=True); time.sleep(60)"
+    with start_python(code) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        yield process
+        process.kill()
+
+
+#: Python's own for SIGINT would end it, too.
+HANDLER = "signal.signal(signal.SIGINT, signal.SIG_IGN); signal.signal(signal.{}, lambda *_: os._exit(7))"
+
+
+@pytest.mark.parametrize("sign", ["SIGTERM", "SIGINT"])
+def test_a_process_is_interrupted_by_the_signal_that_it_has_a_handler_for(sign: str) -> None:
+    """A program that calls the library has Python's for SIGINT alone; in a shell's background, SIGINT is ignored."""
+    with waiting(HANDLER.format(sign)) as process:
+        assert interrupt(process_identity(process.pid))
+        assert process.wait(60) == 7
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says which signals a process handles")
+def test_a_process_that_would_not_end_in_good_order_is_left_alone() -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        with pytest.raises(PermissionError, match="handles neither"):
+            interrupt(process_identity(process.pid))
+        assert process.poll() is None
+        process.kill()
+
+
+def test_no_later_process_of_the_same_number_is_interrupted_and_none_elsewhere() -> None:
+    with waiting(HANDLER.format("SIGTERM")) as process:
+        machine, pid, started = process_identity(process.pid).rsplit("/", 2)
+        assert not interrupt(f"{machine}/{pid}/{float(started) - 60:.2f}")
+        assert not interrupt(f"other/{pid}/{started}")
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.3)
+    assert not interrupt(f"{machine}/{pid}/{started}")  # nor one that has ended
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts processes of other users")
+def test_another_users_process_is_left_alone_even_by_root() -> None:
+    with waiting(f"os.setuid(65534); {HANDLER.format('SIGTERM')}") as process:
+        with pytest.raises(PermissionError, match="another user's"):
+            interrupt(process_identity(process.pid))
+        assert process.poll() is None

@@ -132,7 +132,7 @@ def test_a_precision_that_this_machine_does_not_have_is_refused_with_the_engines
     ("given", "sentence"),
     [
         ({"engine": "abacus"}, "NIGHTLABEL_ENGINE = 'abacus': use auto, openvino or torch"),
-        ({"precision": "int4"}, "NIGHTLABEL_PRECISION = 'int4': use auto, fp32, bf16 or int8"),
+        ({"precision": "int4"}, "NIGHTLABEL_PRECISION = 'int4': use auto, fp32, bf16, int8 or cascade"),
         ({"engine": ""}, "NIGHTLABEL_ENGINE = '': use auto, openvino or torch"),
     ],
 )

@@ -79,6 +79,29 @@ def test_the_first_chunks_are_small_so_that_every_worker_begins_at_once(database
     assert ask(database, "select max(images) from chunks") == [(producer.enqueue.FIRST_CHUNK_SIZE,)]
 
 
+def test_what_a_slow_share_gives_in_a_while_is_added_though_it_fills_no_batch(
+    database: Database, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(producer.enqueue, "_BATCH_S", 0.0)
+    assert write(database, run).added == 10
+    assert ask(database, "select count(*), max(images) from chunks") == [(10, 1)]
+
+
+@pytest.mark.parametrize("batch", [1, 3, 64])
+def test_what_is_known_and_what_is_new_are_told_apart_in_batches_of_any_size(
+    database: Database, run: Run, root: Path, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    """What became of one batch only decides how the next one is looked at."""
+    monkeypatch.setattr(producer.enqueue, "FIRST_BATCH", batch)
+    monkeypatch.setattr(producer.enqueue, "LARGEST_BATCH", batch)
+    write(database, run)
+    label_all(database, run)
+    put(root, "00.png", "50.png", "51.png", "99.png")
+    (root / "7.png").write_bytes(b"another one")
+    again = write(database, begin_run(database, root=run.roots[0]))
+    assert (again.added, again.up_to_date) == (5, 9)
+
+
 def test_a_scan_that_is_stopped_leaves_the_run_unscanned(database: Database, run: Run) -> None:
     stop = threading.Event()
     stop.set()

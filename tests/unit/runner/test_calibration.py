@@ -12,9 +12,9 @@ import pytest
 
 import runner.calibration
 from common.errors import ArchiveError, ModelError
-from models.quantise import MIN_IMAGES
+from models.calibrated import MIN_IMAGES
 from models.resolve import resolve
-from runner.calibration import draw_views, quantise_on, read_views
+from runner.calibration import calibrate_on, draw_views, read_views
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def int8(settings: Settings, resnet18: ReadyModel, tmp_path: Path) -> Settings:
-    """int8 in a cache of the test's own, where the model is prepared and not quantised."""
+    """int8 in a cache of the test's own, where the model is prepared and not calibrated."""
     assert resnet18.prepared
     cache_dir = tmp_path / "cache"
     shutil.copytree(resnet18.prepared, cache_dir / "models" / resnet18.prepared.name)
@@ -65,32 +65,36 @@ def test_the_sample_keeps_to_what_the_settings_leave_out(
     assert len(draw_views([str(folder)], own, preprocessing)) == 3
 
 
-def test_a_model_is_quantised_on_what_can_be_read(photos: Path, tmp_path: Path, int8: Settings) -> None:
+def test_a_model_is_calibrated_on_what_can_be_read(photos: Path, tmp_path: Path, int8: Settings) -> None:
     """One of the images is damaged, and is skipped; the others are shared out as ever."""
     folder = some_photos(photos, tmp_path / "archive", MIN_IMAGES + 1)
     damaged = min(folder.iterdir())
     damaged.write_bytes(damaged.read_bytes()[:300])
 
-    quantised = quantise_on(int8, [str(folder)])
+    found = calibrate_on(int8, [str(folder)])
 
-    assert (quantised.calibrated_on, quantised.measured_on) == (MIN_IMAGES // 2, MIN_IMAGES // 2)
-    assert json.loads((quantised.folder / "model.json").read_text())["model"]["precision"] == "int8"
-    assert resolve(int8).prepared == quantised.folder
+    assert (found.quality.calibrated_on, found.quality.measured_on) == (MIN_IMAGES // 2, MIN_IMAGES // 2)
+    assert json.loads((found.folder / "model.json").read_text())["model"]["precision"] == "int8"
+    assert resolve(int8).prepared == found.folder
+    left = {path.name for path in found.folder.parent.iterdir() if path.is_dir()} - {found.folder.name}
+    prepared = found.folder.name.removesuffix("-int8")
+    cascade = next(name for name in left if name.startswith(f"{prepared}-cascade-"))
+    assert left == {prepared, cascade}  # calibrated for both, and nothing else left behind
 
 
-def test_what_is_quantised_already_is_not_quantised_again(
+def test_what_is_calibrated_already_is_not_calibrated_again(
     photos: Path, int8: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def never(*_: object, **__: object) -> None:
         raise AssertionError("a process was started")
 
     found = object()
-    monkeypatch.setattr(runner.calibration, "find_quantised_for", lambda _settings: found)
+    monkeypatch.setattr(runner.calibration, "find_calibrated_for", lambda _settings: found)
     monkeypatch.setattr(runner.calibration, "ask_with_settings", never)
 
-    assert quantise_on(int8, [str(photos)]) is found
+    assert calibrate_on(int8, [str(photos)]) is found
     with pytest.raises(AssertionError):
-        quantise_on(int8, [str(photos)], anew=True)
+        calibrate_on(int8, [str(photos)], anew=True)
 
 
 def test_too_few_images_are_an_error_of_the_model(photos: Path, tmp_path: Path, int8: Settings) -> None:
@@ -99,12 +103,12 @@ def test_too_few_images_are_an_error_of_the_model(photos: Path, tmp_path: Path, 
     damaged.write_bytes(damaged.read_bytes()[:300])
 
     with pytest.raises(ModelError, match=f"only 2 of 3 could be read; it takes {MIN_IMAGES}"):
-        quantise_on(int8, [str(folder)])
+        calibrate_on(int8, [str(folder)])
 
 
 def test_a_path_that_is_missing_is_an_error_of_the_archive(tmp_path: Path, int8: Settings) -> None:
     with pytest.raises(ArchiveError, match="nowhere"):
-        quantise_on(int8, [str(tmp_path / "nowhere")])
+        calibrate_on(int8, [str(tmp_path / "nowhere")])
 
 
 def test_a_decoder_that_crashes_does_not_end_the_command(
@@ -121,4 +125,4 @@ def test_a_decoder_that_crashes_does_not_end_the_command(
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(planted), os.environ.get("PYTHONPATH", "")]))
 
     with pytest.raises(ModelError, match="SIGSEGV"):
-        quantise_on(int8, [str(some_photos(photos, tmp_path / "archive", 3))])
+        calibrate_on(int8, [str(some_photos(photos, tmp_path / "archive", 3))])

@@ -66,7 +66,7 @@ def mains() -> list[psutil.Process]:
     found = []
     for child in psutil.Process().children():
         try:
-            if child.status() != psutil.STATUS_ZOMBIE and "nightlabel" in child.cmdline():
+            if child.status() != psutil.STATUS_ZOMBIE and child.cmdline()[-2:] == ["nightlabel", "worker"]:
                 found.append(child)
         except psutil.NoSuchProcess:
             continue

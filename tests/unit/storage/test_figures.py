@@ -9,17 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-import storage.figures
+import storage.outcome_figures
 from storage.figures import (
     chunk_times,
-    copies,
     disagreement,
     failed_images,
     failures_by_kind,
     images_in_folder,
     mean_stages,
-    outcome_pages,
-    pace,
     paths_with_content,
     process_samples,
     recent_workers,
@@ -27,9 +24,11 @@ from storage.figures import (
     worker_samples,
 )
 from storage.manifest import PublishedChunk, requeue_chunks
+from storage.outcome_figures import copies, outcome_pages
 from storage.outcomes import Stored, requeue_failures
 from storage.records import Copies, FailureCount, Pace, ProcessSample
 from storage.tables import chunks, outcomes
+from storage.watching import pace
 from tests.unit.storage.nights import (
     MODEL,
     add,
@@ -87,7 +86,7 @@ def plant_times(database: Database, run: Run, times_ms: list[float | None]) -> N
 def test_pages_hold_every_outcome_of_the_run_once(
     database: Database, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage.figures, "_PAGE_ROWS", 3)
+    monkeypatch.setattr(storage.outcome_figures, "_PAGE_ROWS", 3)
     plant_times(database, run, [float(number) for number in range(8)])
     pages = list(outcome_pages(database, run.id))
     assert {ms for page in pages for ms in page.stages_ms["read"]} == {float(number) for number in range(8)}

@@ -10,7 +10,7 @@ import pytest
 from storage.chunk_claims import claim, mark_suspect
 from storage.figures import worker_samples
 from storage.identity import database_identity
-from storage.outcomes import Stored, store_one, stored_images
+from storage.outcomes import Stored, store, store_one, stored_images
 from tests.unit.storage.nights import (
     LABELS,
     add,
@@ -94,6 +94,18 @@ def test_an_outcome_is_stored_with_all_that_is_known_of_it(database: Database, r
         *("/photos/00000.jpg", "resnet18", "ok", *labels, None, None, 640, 480),
         *(0.5, 3.0, 9.0, 12.5, "host-1/1", run.id, 1000),
     )
+
+
+def test_a_result_says_which_precision_computed_it_and_whose_labels_it_took(database: Database, chunk: Chunk) -> None:
+    claimed = begin(database, chunk)
+    first, second, third = (image.image_id for image in claimed.images)
+    copy = success(second, computed_in="int8", copied_from=first, decode_ms=None, infer_ms=None)
+    assert store(database, claimed, [success(first), copy, failure(third)], "host-1/1") is Stored.DONE
+    assert ask(database, "select path, computed_in, copied_from, total_ms from results order by path") == [
+        ("/photos/00000.jpg", "fp32", None, 12.5),
+        ("/photos/00001.jpg", "int8", "/photos/00000.jpg", 0.5),
+        ("/photos/00002.jpg", None, None, None),
+    ]
 
 
 def test_a_failure_is_a_row_with_its_reason(database: Database, chunk: Chunk) -> None:

@@ -14,6 +14,7 @@ import pytest
 from common.errors import DatabaseError
 from common.settings import load_settings
 from storage.database import Database
+from storage.missing_kinds import fill_kinds
 from storage.records import ImageRef
 from storage.schema_version import check_schema, ensure_schema, upgrade
 from tests.servers import postgres_bin
@@ -169,7 +170,9 @@ def test_a_role_that_only_labels_needs_no_right_to_create(url: str) -> None:
         for statement in (
             f"create role {role} login",
             f"grant select, insert, update on all tables in schema public to {role}",
+            f"grant delete on image_things to {role}",
             f"grant usage on all sequences in schema public to {role}",
+            "update vocabulary set version = 'of another version'",  # whose names this role leaves to others
         ):
             change(owner, statement)
     with opened(url.replace("nightlabel@", f"{role}@")) as database:
@@ -178,6 +181,11 @@ def test_a_role_that_only_labels_needs_no_right_to_create(url: str) -> None:
         add(database, run, photos(3))
         label_all(database, run)
         assert number(database, "select count(*) from results") == 3
+        assert ask(database, "select version from vocabulary") == [("of another version",)]
+        assert fill_kinds(database, lambda *_: None).results == 0
+    with opened(url) as owner:
+        ensure_schema(owner)
+        assert ask(owner, "select version from vocabulary") != [("of another version",)]
 
 
 def test_a_role_that_only_reads_can_ask_and_is_told_what_it_lacks_for_more(url: str) -> None:

@@ -225,7 +225,7 @@ def test_an_error_is_a_status_and_a_sentence(settings: Settings, tmp_path: Path)
         text=True,
         check=False,
     )
-    sentence = "resnet18 is not quantised yet: nightlabel models prepare resnet18 --int8 PATH"
+    sentence = "resnet18 is not calibrated yet: nightlabel models prepare resnet18 --int8 PATH"
     assert (done.returncode, done.stdout, done.stderr) == (3, "", f"{sentence}\n")
 
 

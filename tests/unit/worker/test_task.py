@@ -129,7 +129,7 @@ def test_a_time_limit_sends_the_chunk_back_and_blames_nobody(night: Night, monke
     night.begin()
     labeller = night.process.labeller(night.run)
 
-    def too_slow(_images: Sequence[ChunkImage], _roots: Sequence[str]) -> list[Outcome]:
+    def too_slow(*_: object) -> list[Outcome]:
         raise SoftTimeLimitExceeded
 
     monkeypatch.setattr(labeller, "label", too_slow)
@@ -221,7 +221,7 @@ def test_an_error_that_nobody_foresaw_gives_the_chunk_back_and_replaces_the_proc
     """Celery would acknowledge it, and the chunk would be lost."""
     labeller = night.process.labeller(night.run)
 
-    def fail(_images: Sequence[ChunkImage], _roots: Sequence[str]) -> list[Outcome]:
+    def fail(*_: object) -> list[Outcome]:
         raise ZeroDivisionError("planted")
 
     monkeypatch.setattr(labeller, "label", fail)

@@ -15,7 +15,7 @@ PARTS = np.arange(len(MS)) * 4 // len(MS)
 def distribution() -> Distribution:
     found = Distribution(4)
     for start in range(0, len(MS), 7000):
-        found.add(PARTS[start : start + 7000], MS[start : start + 7000].tolist())
+        found.add(PARTS[start : start + 7000], MS[start : start + 7000])
     return found
 
 
@@ -50,21 +50,21 @@ def test_sums_are_exact(distribution: Distribution) -> None:
 
 def test_what_was_not_measured_does_not_count() -> None:
     found = Distribution(1)
-    found.add(np.zeros(4, np.intp), [None, 1.0, None, 3.0])
+    found.add(np.zeros(4, np.intp), np.array([np.nan, 1.0, np.nan, 3.0]))
     assert found.total_ms == 4
     assert found.overall()
 
 
 def test_nothing_has_no_percentiles() -> None:
     found = Distribution(2)
-    found.add(np.array([0]), [None])
+    found.add(np.array([0]), np.array([np.nan]))
     assert (found.overall(), found.by_part()) == (None, [None, None])
 
 
 @pytest.mark.parametrize("ms", [0.0, 1e-9, 1e12])
 def test_values_out_of_range_are_kept_at_its_ends(ms: float) -> None:
     found = Distribution(1)
-    found.add(np.array([0]), [ms])
+    found.add(np.array([0]), np.array([ms]))
     percentiles = found.overall()
     assert percentiles
     assert percentiles.max == ms

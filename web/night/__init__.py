@@ -1,0 +1,1 @@
+"""What runs are like at the moment, for all who watch them."""

@@ -1,0 +1,1 @@
+"""One file a view: its routes, and what each answers."""
