@@ -229,7 +229,7 @@ def test_every_precision_of_the_machine_has_a_row(settings: Settings, photos: Pa
     candidates = compare(own, [str(photos)], ["resnet18"], print, truth=truth, assignment=SHORT).candidates
 
     has_int8 = find_spec("nncf") is not None
-    expected = ["fp32", *(["bf16"] if cpu_has_bf16() else []), *(["int8"] if has_int8 else [])]
+    expected = ["fp32", *(["bf16"] if cpu_has_bf16() else []), *(["int8", "cascade"] if has_int8 else [])]
     assert [one.precision for one in candidates] == expected
     assert candidates[0].file_mb
     if has_int8:

@@ -260,7 +260,7 @@ def test_a_file_that_changes_while_it_is_read_as_a_quiet_one_is_read_again(tmp_p
         " select size, count(*) from (select max(size) as size from images) as read_first, n"
     )
     answers: list[Answered] = []
-    reader = threading.Thread(target=lambda: answers.append(asked(database, slow)))
+    reader = threading.Thread(target=lambda: answers.append(asked(database, slow, time_limit_s=300)))
     reader.start()
     time.sleep(0.3)
     with closing(sqlite3.connect(tmp_path / "night.db", isolation_level=None)) as writer:

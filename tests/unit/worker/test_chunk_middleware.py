@@ -292,8 +292,8 @@ def test_a_value_that_the_database_refuses_costs_its_image_and_no_row(
     """The chunk is stored image by image, and then marked done, with its rows."""
     really = Labeller.label
 
-    def label(labeller: Labeller, images: Any, roots: Any) -> Any:
-        outcomes = really(labeller, images, roots)
+    def label(labeller: Labeller, *given: Any) -> Any:
+        outcomes = really(labeller, *given)
         return [outcome_with(one, labels=(("\ud800", 0.5),)) if one.image_id == 2 else one for one in outcomes]
 
     def outcome_with(outcome: Any, **given: Any) -> Any:
