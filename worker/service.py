@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -122,6 +123,7 @@ def _prepare_main_process(app: Celery, settings: Settings) -> None:
         is_transient = isinstance(error, DatabaseBusyError)
         raise SystemExit(TRY_AGAIN_EXIT_STATUS if is_transient else error.exit_status) from error
     use_database_queue(app, identity)
+    gc.freeze()  # what is there stays: no child need look through it, and write to pages that it shares
 
 
 def _use_private_folder() -> None:

@@ -346,15 +346,23 @@ def test_a_run_whose_command_was_killed_is_taken_over_at_once(
 
 
 def test_int8_is_calibrated_on_the_archive_and_says_how_well_it_agrees(
-    nightlabel: Nightlabel, photos: Path, own_cache: Path
+    nightlabel: Nightlabel, archive: Callable[[int], Path], own_cache: Path
 ) -> None:
+    """On what can be read: one of the images is damaged. The cascade is made with it, and nothing else left behind."""
+    folder = archive(125)
+    damaged = folder / "damaged.jpg"
+    damaged.write_bytes((folder / "000/00000.jpg").read_bytes()[:300])
     settings = {"NIGHTLABEL_INT8_MIN_AGREEMENT": "0.9", "NIGHTLABEL_CACHE_DIR": str(own_cache)}
-    done = nightlabel("run", photos, "--precision", "int8", **settings)
+    done = nightlabel("run", folder, "--precision", "int8", **settings)
 
     assert done.returncode == 0, done.stderr
     assert re.search(r"int8, calibrated on 62 images, gives \d\d\.\d% of 63 others the same best label", done.stderr)
     assert nightlabel.sql("select distinct precision from results") == [("int8",)]
-    _one_outcome_each(nightlabel, 125)
+    assert nightlabel.sql("select path from results where status <> 'ok'") == [(str(damaged.resolve()),)]
+    _one_outcome_each(nightlabel, 126)
+    prepared, cascade, int8 = sorted(path.name for path in (own_cache / "models").iterdir() if path.is_dir())
+    assert cascade.startswith(f"{prepared}-cascade-")
+    assert int8 == f"{prepared}-int8"
 
 
 def test_nice_and_the_memory_limit_reach_the_processes_that_label(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
+import models.weights
 from common.errors import ModelError
 from common.settings import load_settings
 from models.catalogue import find_entry
@@ -118,3 +122,33 @@ def test_the_sha256_is_that_of_the_file(weights_dir: Path) -> None:
 def test_weights_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=str(tmp_path / "none.pth")):
         sha256_of(tmp_path / "none.pth")
+
+
+def test_a_file_that_rests_is_read_once_and_again_when_it_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though it has the size and the time that it had."""
+    path = tmp_path / "mine.pth"
+    path.write_bytes(b"some weights")
+    os.utime(path, (1, 1))
+    monkeypatch.setattr(models.weights, "_RESTED_NS", 0)
+    first = sha256_of(path)
+
+    with monkeypatch.context() as unread:
+        unread.setattr(hashlib, "sha256", None)
+        assert sha256_of(path) == first
+
+    time.sleep(0.05)  # a step of the file system's clock, and more
+    path.write_bytes(b"more weights")
+    os.utime(path, (1, 1))
+    assert sha256_of(path) == hashlib.sha256(b"more weights").hexdigest()
+
+
+def test_a_file_that_has_just_changed_is_read_again(tmp_path: Path) -> None:
+    """A clock's steps are coarse: it may change once more, and have the same times."""
+    path = tmp_path / "mine.pth"
+    path.write_bytes(b"some weights")
+
+    sha256_of(path)
+
+    assert not any(identity[0] == str(path) for identity in models.weights._hashed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -13,7 +12,6 @@ import pytest
 import runner.calibration
 from common.errors import ArchiveError, ModelError
 from models.calibrated import MIN_IMAGES
-from models.resolve import resolve
 from runner.calibration import calibrate_on, draw_views, read_views
 
 if TYPE_CHECKING:
@@ -63,23 +61,6 @@ def test_the_sample_keeps_to_what_the_settings_leave_out(
     own = settings.model_copy(update={"exclude": (min(path.name for path in folder.iterdir()),)})
 
     assert len(draw_views([str(folder)], own, preprocessing)) == 3
-
-
-def test_a_model_is_calibrated_on_what_can_be_read(photos: Path, tmp_path: Path, int8: Settings) -> None:
-    """One of the images is damaged, and is skipped; the others are shared out as ever."""
-    folder = some_photos(photos, tmp_path / "archive", MIN_IMAGES + 1)
-    damaged = min(folder.iterdir())
-    damaged.write_bytes(damaged.read_bytes()[:300])
-
-    found = calibrate_on(int8, [str(folder)])
-
-    assert (found.quality.calibrated_on, found.quality.measured_on) == (MIN_IMAGES // 2, MIN_IMAGES // 2)
-    assert json.loads((found.folder / "model.json").read_text())["model"]["precision"] == "int8"
-    assert resolve(int8).prepared == found.folder
-    left = {path.name for path in found.folder.parent.iterdir() if path.is_dir()} - {found.folder.name}
-    prepared = found.folder.name.removesuffix("-int8")
-    cascade = next(name for name in left if name.startswith(f"{prepared}-cascade-"))
-    assert left == {prepared, cascade}  # calibrated for both, and nothing else left behind
 
 
 def test_what_is_calibrated_already_is_not_calibrated_again(
