@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -155,13 +156,12 @@ def rows(database: Database) -> list[dict[str, Any]]:
         found = [dict(row) for row in connection.execute(query).mappings()]
         standing = connection.execute(select(corrections).where(corrections.c.ended_at.is_(None))).all()
         shown_by = connection.execute(select(image_things)).all()
+    things: dict[tuple[int, int], dict[str, float]] = defaultdict(dict)
+    for one in shown_by:
+        things[one.image_id, one.model_id][one.thing] = one.score
     for row in found:
         row["words"] = [one for one in standing if one.content == row["content"]]
-        row["things"] = {
-            one.thing: one.score
-            for one in shown_by
-            if (one.image_id, one.model_id) == (row["image_id"], row["model_id"])
-        }
+        row["things"] = things[row["image_id"], row["model_id"]]
     return found
 
 
