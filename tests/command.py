@@ -140,10 +140,12 @@ def wait_until_gone(processes: Iterable[psutil.Process]) -> None:
 
 
 def wait_until(reached: Callable[[], T | None], timeout_s: float = LONG_S) -> T:
-    """Return what `reached` returns once it is not None."""
+    """Return what `reached` returns once it is not None: soon where it is there soon, else asked ten times a second."""
     deadline = time.monotonic() + timeout_s
+    pause_s = 0.01
     while (result := reached()) is None:
         if time.monotonic() > deadline:
             raise TimeoutError
-        time.sleep(0.02)
+        time.sleep(pause_s)
+        pause_s = min(1.3 * pause_s, 0.1)
     return result

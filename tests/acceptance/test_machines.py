@@ -71,9 +71,11 @@ def test_a_user_without_home_and_name_is_told_what_to_name(
 
 
 def test_a_user_without_home_and_name_labels_with_a_cache_named_and_needs_none_to_look(
-    settings: Settings, photos_of_nobody: Path
+    settings: Settings, photos_of_nobody: Path, own_cache: Path
 ) -> None:
     folder = photos_of_nobody / "open"
+    shutil.copytree(own_cache, folder / "cache")
+    subprocess.run(["chmod", "-R", "a+rwX", folder / "cache"], check=True)
     done = ran(settings, folder, "run", "../photos", NIGHTLABEL_CACHE_DIR=str(folder / "cache"))
     assert done.returncode == 0, done.stderr
     assert "4: 4 labelled, 0 failed" in done.stdout

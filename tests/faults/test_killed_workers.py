@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 SLOW_LOAD_S = 6
 #: A chunk that hangs is not given up within any test.
 NO_TIME_LIMIT = {"NIGHTLABEL_TIME_LIMIT_S": "3600"}
+#: What hangs is given up soon, and small chunks are done within that time on any machine.
+HANGS_ARE_SOON_SEEN = {"NIGHTLABEL_STALL_S": "5", "NIGHTLABEL_TIME_LIMIT_S": "3", "NIGHTLABEL_CHUNK_SIZE": "4"}
 
 
 def test_a_message_that_is_lost_between_redis_and_a_worker_is_published_again(
@@ -175,7 +177,7 @@ def test_a_run_whose_workers_never_come_up_starts_them_again_and_then_gives_up(
 
 def test_a_run_whose_workers_hang_starts_them_again_and_ends_well(farm: Farm, archive: Callable[[int], Path]) -> None:
     """Those that are started again may take longer than a stall for their first chunk: they are given ever longer."""
-    run = farm.nightlabel.start("run", archive(200), NIGHTLABEL_STALL_S="5", NIGHTLABEL_TIME_LIMIT_S="3")
+    run = farm.nightlabel.start("run", archive(200), **HANGS_ARE_SOON_SEEN)
     farm.wait_for(8)
     (main,) = [one for one in psutil.Process(run.pid).children() if "worker" in one.cmdline()]
     for process in [main, *main.children()]:
@@ -208,9 +210,7 @@ def test_a_run_whose_workers_hang_in_a_transaction_starts_them_again_and_ends_we
 ) -> None:
     """On SQLite, whoever hangs there keeps everybody out, the run itself too."""
     farm.plant("stop-before-commit")
-    run = farm.nightlabel.start(
-        "run", archive(64), FAULT="stop-before-commit", NIGHTLABEL_STALL_S="5", NIGHTLABEL_TIME_LIMIT_S="3"
-    )
+    run = farm.nightlabel.start("run", archive(64), FAULT="stop-before-commit", **HANGS_ARE_SOON_SEEN)
     farm.wait_until_none_is_left()
     (main,) = [one for one in psutil.Process(run.pid).children() if "worker" in one.cmdline()]
     main.suspend()
