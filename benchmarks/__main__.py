@@ -13,6 +13,7 @@ from benchmarks import (
     beside_peers,
     browsing,
     copies,
+    decoding,
     find,
     first_paint,
     gallery,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SECTIONS = (
-    *("agreement", "peers", "large", "settings", "single", "profile", "browsing", "first paint", "copies"),
+    *("agreement", "peers", "large", "decoding", "settings", "single", "profile", "browsing", "first paint", "copies"),
     *("producer", "growth", "many", "morning", "find", "gallery", "sidecars", "thumbnails"),
 )
 #: An hour each: only measured when named.
@@ -58,6 +59,7 @@ def main() -> None:
     for unknown in set(chosen) - {*SECTIONS, *SOAKS}:
         parser.error(f"there is no section {unknown!r}; there are {', '.join(SECTIONS + SOAKS)}")
     _measure_labelling(chosen, arguments)
+    _measure_pictures(chosen, arguments)
     if "copies" in chosen:
         page.write("copies", copies.measure(arguments.photos, arguments.weights, 4 * arguments.images))
     _measure_tables(chosen, arguments)
@@ -82,14 +84,19 @@ def _measure_labelling(chosen: Sequence[str], arguments: argparse.Namespace) -> 
             page.write("settings", shapes.measure_settings(*common))
         if "single" in chosen:
             page.write("single", single.measure(*common, (*precisions, "int8", "cascade")))
-        if "thumbnails" in chosen:
-            page.write("thumbnails", thumbnails.measure(arguments.photos, arguments.rounds))
         if "profile" in chosen:
             page.write("profile", profile.measure(archive, arguments.weights))
         if "browsing" in chosen:
             page.write("browsing", browsing.measure(*common))
-        if "first paint" in chosen:
-            page.write("first paint", first_paint.measure())
+
+
+def _measure_pictures(chosen: Sequence[str], arguments: argparse.Namespace) -> None:
+    if "decoding" in chosen:
+        page.write("decoding", decoding.measure(arguments.photos, arguments.rounds))
+    if "thumbnails" in chosen:
+        page.write("thumbnails", thumbnails.measure(arguments.photos, arguments.rounds))
+    if "first paint" in chosen:
+        page.write("first paint", first_paint.measure())
 
 
 def _measure_tables(chosen: Sequence[str], arguments: argparse.Namespace) -> None:

@@ -31,6 +31,7 @@ class DisplayPicture:
         self.size = picture.size
         self._picture = picture
         self._shown, self.warning = _conversion(picture)
+        self.is_plain = self._shown is _as_it_is  #: nothing has to be converted
 
     def part(self, box: tuple[int, int, int, int]) -> Image.Image:
         """Return what lies within left, top, right and bottom, in mode RGB or L."""
@@ -45,8 +46,12 @@ def _conversion(picture: Image.Image) -> tuple[Callable[[Image.Image], Image.Ima
     if picture.mode in _TRANSPARENT or "transparency" in picture.info:
         return _on_white, None
     if picture.mode in ("RGB", "L"):
-        return lambda part: part, None
+        return _as_it_is, None
     return lambda part: part.convert("L" if part.mode == "1" else "RGB"), None
+
+
+def _as_it_is(part: Image.Image) -> Image.Image:
+    return part
 
 
 def _on_white(part: Image.Image) -> Image.Image:

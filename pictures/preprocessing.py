@@ -80,7 +80,7 @@ def crop(
     if method is Image.Resampling.BICUBIC:
         vertical_first = _is_vertical_first(seen_size, preprocessing) != (orientation in _SIDEWAYS)
         cropped = _resize_by_bands(picture, size, box, method, vertical_first=vertical_first)
-    elif picture.size[0] * picture.size[1] > BAND_PIXELS:
+    elif _goes_by_bands(picture, size):
         cropped = _resize_by_bands(picture, size, box, method, vertical_first=_cuts_height_first(picture.size, size))
     else:
         cropped = picture.part((0, 0, *picture.size)).resize((size, size), method, box)
@@ -129,6 +129,12 @@ def _cuts_height_first(size: tuple[int, int], side: int) -> bool:
     """Tell whether Pillow goes through the columns first where it resizes a box of such a picture to a square."""
     width, height = size
     return side < height and height - side > 2 * (width - side)
+
+
+def _goes_by_bands(picture: DisplayPicture, size: int) -> bool:
+    """Tell whether all of a picture at once would take much memory: converted, or resized along one side."""
+    is_thread = max(picture.size) * size > MOST_STRIP_PIXELS
+    return is_thread or (not picture.is_plain and picture.size[0] * picture.size[1] > BAND_PIXELS)
 
 
 def _resize_by_bands(

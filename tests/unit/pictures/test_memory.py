@@ -108,12 +108,14 @@ def test_a_picture_cut_into_bands_looks_as_it_does_in_one_piece(
 ) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    data = encoded(photo.resize(size), "PNG", exif=exif.tobytes())
+    plain, transparent = photo.resize(size), photo.resize(size).convert("RGBA")
     asked = replace(preprocessing, interpolation=interpolation)
-    whole = view(data, asked)
+    files = [encoded(picture, "PNG", exif=exif.tobytes()) for picture in (plain, transparent)]
+    whole = [view(data, asked) for data in files]
     monkeypatch.setattr(pictures.preprocessing, "BAND_PIXELS", 2000)
+    monkeypatch.setattr(pictures.preprocessing, "_goes_by_bands", lambda *_: True)  # though it is plain
 
-    assert farthest(view(data, asked), whole) == 0
+    assert [farthest(view(data, asked), seen) for data, seen in zip(files, whole, strict=True)] == [0, 0]
 
 
 @pytest.mark.parametrize("file_format", BEST)
