@@ -89,5 +89,7 @@ class CancelledError(NightlabelError):
     exit_status = 9
 
 
+#: `run` stopped where `--until`, `--max-duration` or `--max-images` said so, and the same command goes on.
+STOPPED_EXIT_STATUS = 10
 #: Ctrl-C or SIGTERM: 128 + SIGINT, as shells have it.
 INTERRUPTED_EXIT_STATUS = 130

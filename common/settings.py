@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import quote_from_bytes
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from common.database_url import database_url_of
 from common.errors import UsageError
 from common.redis_url import RedisAddress
-from common.urls import check_url, is_url, redact
+from common.times import next_time_of_day, parse_duration
+from common.urls import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,61 +46,12 @@ def _default_cache_dir() -> Path:
     return cache_home() / "nightlabel"
 
 
-#: How libpq's other way of naming a database begins, and URLs without their slashes.
-_MISTYPED = re.compile(
-    r"\s*(?:(?:host|hostaddr|port|dbname|user|password|passfile|service|sslmode)\s*="
-    r"|(?:postgres\w*|sqlite|mysql|mariadb)(?:\+\w+)?:.*[/@])",
-    re.IGNORECASE,
-)
-#: `USER:PASSWORD@HOST/`, which is a name as well, where there is such a folder.
-_NO_SCHEME = re.compile(r"([^/\s]*:[^/\s]*@[^/]*)/")
-
-
 def _split(value: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever it was given
     if not isinstance(value, str):
         return tuple(value)
     if value.startswith('["'):  # as `as_environment` writes globs with a comma
         return tuple(map(str, json.loads(value)))
     return tuple(part for part in value.split(",") if part)
-
-
-def _database_url(value: str) -> str:
-    """Return a URL: of a name, that of exactly this SQLite file; and name the Postgres driver that is installed."""
-    if not is_url(value):
-        return f"sqlite:///{quote_from_bytes(os.fsencode(_file_name(value)), safe='/~:')}"
-    scheme, rest = value.strip().split("://", 1)
-    scheme = scheme.lower()
-    if scheme.split("+")[0] not in ("sqlite", "postgres", "postgresql"):
-        raise ValueError(
-            "use sqlite:///FILE, postgresql://USER@HOST/NAME, or just the name of a file; ./NAME is always one"
-        )
-    if scheme.split("+")[0] == "sqlite":
-        if rest and not rest.startswith("/"):
-            raise ValueError("SQLite has no hosts: use sqlite:///FILE, or the name of a file")
-        _check_file(rest.removeprefix("/").split("?")[0])
-    else:
-        check_url(value)
-    return f"{'postgresql+psycopg' if scheme in ('postgres', 'postgresql') else scheme}://{rest}"
-
-
-def _file_name(value: str) -> str:
-    without_scheme = _NO_SCHEME.match(value)
-    if _MISTYPED.match(value) or (without_scheme and not os.path.isdir(without_scheme[1])):
-        raise ValueError("a server is named by a URL, postgresql://USER@HOST/NAME; a file of this name as ./FILE")
-    name = os.path.expanduser(value)
-    if name == value and value.startswith("~"):
-        raise ValueError("nobody here has that home; a file of this name is named as ./~FILE")
-    _check_file(name)
-    return name
-
-
-def _check_file(name: str) -> None:
-    if name in ("", ":memory:"):
-        raise ValueError("name a file, in which the labels stay and which the workers open too; `./NAME` is always one")
-    if "\0" in name:
-        raise ValueError("no file has a name with a zero byte")
-    if name.endswith("/") or os.path.isdir(name):
-        raise ValueError("that is a folder; name a file in it")
 
 
 def _broker_url(value: str | None) -> str | None:
@@ -127,6 +79,21 @@ def _text(value: Any) -> Any:  # noqa: ANN401 - see above
     return None if value is None else str(value)
 
 
+def _time_of_day(value: str | None) -> str | None:
+    if not value:
+        return None
+    next_time_of_day(value, datetime.now(UTC))
+    return value.strip()
+
+
+def _duration(value: str | None) -> str | None:
+    if not value:
+        return None
+    if parse_duration(value) <= 0:
+        raise ValueError("that is no time at all")
+    return value
+
+
 def _memory_limit(value: int | None) -> int | None:
     if value is not None and 0 < value < LEAST_MEMORY_LIMIT_MB:
         raise ValueError(f"a process needs {LEAST_MEMORY_LIMIT_MB} at least; 0 sets no limit")
@@ -144,7 +111,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
 
     #: SQLAlchemy URL, or the name of a SQLite file.
-    database_url: Annotated[str, BeforeValidator(_database_url)] = Field("nightlabel.db", validate_default=True)
+    database_url: Annotated[str, BeforeValidator(database_url_of)] = Field("nightlabel.db", validate_default=True)
     #: Redis. None: `nightlabel run` starts a private one.
     broker_url: Annotated[str | None, AfterValidator(_broker_url)] = None
     #: What every key in Redis begins with, so that two deployments can share one server.
@@ -200,6 +167,13 @@ class Settings(BaseSettings):
     #: Label again what already has an outcome.
     relabel: bool = False
 
+    #: A time of the day, as in 07:00, at which a run stops in good order; the same command goes on with it.
+    until: Annotated[str | None, AfterValidator(_time_of_day)] = None
+    #: The same after a time, as in 8h.
+    max_duration: Annotated[str | None, AfterValidator(_duration)] = None
+    #: The same once it has labelled so many images.
+    max_images: int | None = Field(None, ge=1)
+
     #: Of names of classes and kinds, by ISO 639-1. None: the locale's.
     language: str | None = None
 
@@ -217,6 +191,8 @@ class Settings(BaseSettings):
     web_cache_mb: int = Field(1000, ge=0)
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    #: Of what a worker logs: sentences, or JSON lines with the fields of each record (`docs/logging.md`).
+    log_format: Literal["text", "json"] = "text"
 
     @property
     def soft_time_limit_s(self) -> int:

@@ -107,6 +107,18 @@ _OPTIONS = {
     "relabel": _option(
         "relabel", bool, "--relabel", help="Label again what already has its labels. [NIGHTLABEL_RELABEL]"
     ),
+    "until": _option(
+        "until",
+        str,
+        metavar="HH:MM",
+        help="Stop in good order at this time of the day; the same command goes on. [NIGHTLABEL_UNTIL]",
+    ),
+    "max_duration": _option(
+        "max_duration", str, metavar="TIME", help="Stop so after a time, as in 8h. [NIGHTLABEL_MAX_DURATION]"
+    ),
+    "max_images": _option(
+        "max_images", int, metavar="N", help="Stop so once N images are labelled. [NIGHTLABEL_MAX_IMAGES]"
+    ),
     "nice": _option("nice", int, metavar="N", help="Niceness of the worker processes, 0 to 19. [NIGHTLABEL_NICE]"),
     "host": _option(
         "web_host",
@@ -134,6 +146,8 @@ _OPTIONS = {
 }
 #: Which model, and how it is executed.
 MODEL = ("model", "precision", "engine", "weights")
+#: How much of the archive a command labels.
+WINDOW = ("until", "max_duration", "max_images")
 #: Which files of the archive.
 FILES = ("include", "exclude", "no_skip")
 

@@ -56,8 +56,10 @@ class TerminalDisplay:
         )
 
     def end(self, end: RunEnd) -> None:
-        if end.is_over:
+        if end.is_over or end.stopped:
             self._show_report(end)
+            if end.stopped:
+                say(f"{end.stopped}")
             return
         skipped = end.enqueued.up_to_date
         say(

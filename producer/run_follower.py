@@ -51,6 +51,9 @@ class Supervision(Protocol):
 
         """
 
+    def is_enough(self) -> bool:
+        """Tell whether the follower shall leave the run here, though it is not over."""
+
     def restart_stalled(self, progress: Progress) -> None:
         """Start workers again that died, or that get nothing done though there is work. Called while the run goes on.
 
@@ -135,10 +138,13 @@ class Follower:
         self._has_told_left_out = False
         self._said_at = -_SAY_EVERY_S
 
-    def follow(self, *, until_published: bool = False) -> None:
+    def follow(self, *, until_published: bool = False) -> bool:
         """Publish, count, and publish again what got lost, until every image has its outcome.
 
         With `until_published`, only until every chunk is on the queue or done.
+
+        Returns:
+            Whether that is so; False: whoever supervises the run has enough of it.
 
         Raises:
             FollowedError: another command follows this run.
@@ -147,7 +153,7 @@ class Follower:
         """
         is_reconciled = False
         good_at = time.monotonic()
-        while True:
+        while not self._supervision.is_enough():
             try:
                 self._lease.renew()
                 self._manifest.check()
@@ -156,7 +162,7 @@ class Follower:
                     self._reconciler.reconcile()  # what an earlier run, or an outage just over, left behind
                     is_reconciled = True
                 if self._round(until_published=until_published):
-                    return
+                    return True
                 good_at = time.monotonic()
             except (BrokerBusyError, DatabaseBusyError) as error:
                 away_s = time.monotonic() - good_at
@@ -166,6 +172,7 @@ class Follower:
                 self._say_outage(error)
                 self._supervision.endure(error, away_s)
                 time.sleep(_RETRY_S)
+        return False
 
     def _say_outage(self, error: BrokerBusyError | DatabaseBusyError) -> None:
         """Say what is away, and not every second anew."""

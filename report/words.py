@@ -1,11 +1,6 @@
-"""Figures as people read and type them."""
+"""Figures as people read them."""
 
 from __future__ import annotations
-
-import re
-from datetime import UTC, datetime, timedelta
-
-from common.errors import UsageError
 
 
 def duration(seconds: float) -> str:
@@ -45,37 +40,3 @@ def size(number: float) -> str:
         if number >= factor:
             return f"{number / factor:.1f} {unit}"
     return f"{number:.0f} B"
-
-
-_SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+(?:\.\d+)?)s)?", re.ASCII)
-
-
-def parse_duration(text: str) -> float:
-    """Return the seconds that `1h`, `90s`, `2.5s`, `1h30m` or `7d` mean.
-
-    Raises:
-        ValueError: it means none.
-
-    """
-    found = _SPAN.fullmatch(text.replace(" ", ""))
-    if not found or not any(found.groups()):
-        raise ValueError(f"{text!r} is no duration, as 90s, 30m, 1h30m or 7d are")
-    days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-
-
-def parse_instant(text: str, option: str) -> datetime:
-    """Return the instant that `2026-11-24`, `2026-11-24T22:00` (local time, not UTC) or `12h` (ago) mean.
-
-    Raises:
-        UsageError: it makes no sense; `option` is what it was given to.
-
-    """
-    try:
-        return datetime.now(UTC) - timedelta(seconds=parse_duration(text.removesuffix("ago").strip()))
-    except (ValueError, OverflowError):
-        pass
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise UsageError(f"{option} {text!r}: use a day, a time as in 2026-11-24T22:00, or 12h or 7d ago.") from None

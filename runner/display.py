@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from producer.enqueue import Enqueued
+    from runner.window import Stopped
     from storage.records import Progress, Run
 
 
@@ -30,7 +31,8 @@ class RunEnd:
     run: Run
     progress: Progress
     enqueued: Enqueued
-    is_over: bool  #: every image has its outcome; False: all chunks are published, and workers elsewhere label them
+    is_over: bool  #: every image has its outcome; False: it was stopped, or workers elsewhere label what is published
+    stopped: Stopped | None = None  #: what the night's window came to, if that ended before the run
 
 
 class Display(Protocol):

@@ -33,7 +33,8 @@ class LocalWorkers:
     """One `nightlabel worker` process with one child per CPU."""
 
     def __init__(self, settings: Settings, log: Path) -> None:
-        self._environment = os.environ | as_environment(settings)
+        # As text: what it says of its end is shown to people.
+        self._environment = os.environ | as_environment(settings.model_copy(update={"log_format": "text"}))
         self._stop_timeout_s = settings.time_limit_s
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None

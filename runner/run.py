@@ -29,6 +29,7 @@ from runner.display import SILENT, RunEnd, RunStart
 from runner.local_workers import LocalWorkers
 from runner.look_ahead import look_ahead
 from runner.supervisor import Supervisor
+from runner.window import Window
 from storage import runs
 from storage.database import Database
 from storage.identity import pin_identity
@@ -55,6 +56,8 @@ class OpenedRun:
 def label(settings: Settings, paths: Sequence[str], display: Display = SILENT) -> RunEnd:
     """Label everything under these paths with workers of this machine; the same call resumes, or labels what is new.
 
+    It stops at the end of the night's window where one is set (`runner.window`).
+
     Raises:
         ArchiveError: a path is missing or unreadable, there is no image, or the archive is gone amid the run.
         ModelError: no such model, or its weights are missing or damaged.
@@ -66,8 +69,9 @@ def label(settings: Settings, paths: Sequence[str], display: Display = SILENT) -
         KeyboardInterrupt: Ctrl-C; what is labelled by then stays.
 
     """
+    window = Window(settings)
     with closing(Database(settings.database_url)) as database:
-        return follow_run(settings, database, open_scan_run(settings, paths, database, display), display)
+        return follow_run(settings, database, open_scan_run(settings, paths, database, display), display, window=window)
 
 
 def enqueue(settings: Settings, paths: Sequence[str], display: Display = SILENT, *, wait: bool = False) -> RunEnd:
@@ -135,7 +139,13 @@ def tell_start(display: Display, settings: Settings, run: Run, *, is_new: bool, 
 
 
 def follow_run(
-    settings: Settings, database: Database, opened: OpenedRun, display: Display, *, until_published: bool = False
+    settings: Settings,
+    database: Database,
+    opened: OpenedRun,
+    display: Display,
+    *,
+    until_published: bool = False,
+    window: Window | None = None,
 ) -> RunEnd:
     """Follow a run with all that it needs around it, and stop all of it afterwards.
 
@@ -147,6 +157,7 @@ def follow_run(
         opened: the run.
         display: who is told how it goes.
         until_published: only until every chunk is on the queue or done.
+        window: at whose end the run is left, with the chunks in work done; None: whenever the run is over.
 
     Raises:
         NightlabelError: as `label` does.
@@ -154,23 +165,35 @@ def follow_run(
     """
     run = opened.run
     try:
-        _follow(settings, database, opened, display, until_published=until_published)
+        is_done = _follow(settings, database, opened, display, until_published=until_published, window=window)
     except KeyboardInterrupt:
         display.interrupted(runs.progress(database, run.id))
         raise
+    progress = runs.progress(database, run.id)
+    stopped = None
+    if window and not is_done:
+        stopped = window.stopped(progress, is_scanned=opened.manifest.is_complete)
     end = RunEnd(
         run=runs.get_run(database, run.id) or run,
-        progress=runs.progress(database, run.id),
+        progress=progress,
         enqueued=opened.manifest.enqueued,
-        is_over=not until_published,
+        is_over=is_done and not until_published,
+        stopped=stopped,
     )
     display.end(end)
     return end
 
 
 def _follow(
-    settings: Settings, database: Database, opened: OpenedRun, display: Display, *, until_published: bool
-) -> None:
+    settings: Settings,
+    database: Database,
+    opened: OpenedRun,
+    display: Display,
+    *,
+    until_published: bool,
+    window: Window | None,
+) -> bool:
+    """Follow a run; return whether it was done, not left at the end of the window."""
     has_workers = worker_count(settings) > 0
     if settings.broker_url is None and not has_workers:
         raise UsageError("With no workers here, they must be elsewhere: set NIGHTLABEL_BROKER_URL, or use --workers 1.")
@@ -190,7 +213,7 @@ def _follow(
         workers = LocalWorkers(settings, folder / "worker.log") if has_workers else None
         archive = ArchiveWatch(run.roots) if has_workers else None
         supervisor = stack.enter_context(
-            Supervisor(settings, database, run, display, redis=redis, workers=workers, archive=archive)
+            Supervisor(settings, database, run, display, redis=redis, workers=workers, archive=archive, window=window)
         )
         publisher = Publisher(app, database, identity, run, settings)
         follower = Follower(
@@ -204,4 +227,4 @@ def _follow(
             is_queue_shared=redis is None,
         )
         stack.enter_context(display.live())
-        follower.follow(until_published=until_published)
+        return follower.follow(until_published=until_published)

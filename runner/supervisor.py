@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from runner.archive_watch import ArchiveWatch
     from runner.display import Display
     from runner.local_workers import LocalWorkers
+    from runner.window import Window
     from storage.database import Database
     from storage.records import Progress, Run
 
@@ -48,6 +49,7 @@ class Supervisor:
         redis: PrivateRedis | None = None,
         workers: LocalWorkers | None = None,
         archive: ArchiveWatch | None = None,
+        window: Window | None = None,
     ) -> None:
         self._database = database
         self._run = run
@@ -55,6 +57,7 @@ class Supervisor:
         self._redis = redis
         self._workers = workers
         self._archive = archive
+        self._window = window
         self._stall = StallWatch(settings.stall_limit_s)
         self._failures = FailureWatch()
         self._max_failure_share = settings.max_failure_share
@@ -88,6 +91,8 @@ class Supervisor:
 
     def observe(self, progress: Progress, *, scanning: bool) -> None:
         self._has_restarted = False
+        if self._window:
+            self._window.look(progress)
         self._display.update(progress, scanning=scanning)
         share = self._failures.share(progress)
         if share <= self._max_failure_share:
@@ -99,6 +104,9 @@ class Supervisor:
             f" {most.example}. Fix the cause and run the same command again: it retries what failed."
             " If the archive is like that, set NIGHTLABEL_MAX_FAILURE_SHARE=1."
         )
+
+    def is_enough(self) -> bool:
+        return self._window is not None and self._window.is_over()
 
     def restart_stalled(self, progress: Progress) -> None:
         if self._workers:

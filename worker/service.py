@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 
 from billiard import get_context
 from celery.platforms import EX_OK
-from celery.signals import celeryd_init, worker_process_init, worker_ready
+from celery.signals import (
+    after_setup_logger,
+    after_setup_task_logger,
+    celeryd_init,
+    worker_process_init,
+    worker_ready,
+)
 from celery.worker import state
 
 from broker.app import LABEL_CHUNK, make_app, use_database_queue
@@ -29,6 +35,7 @@ from common.errors import (
     NightlabelError,
     WorkersError,
 )
+from common.json_log import use_log_format
 from host.machine import limits_in_words, worker_count
 from host.private_folder import private_folder
 from host.process import host_name
@@ -80,6 +87,8 @@ def make_worker_app(settings: Settings) -> Celery:
     def label_chunk(database: str, chunk_id: int, attempt: int) -> None:
         task.label_chunk(*this_process(), database, chunk_id, attempt)
 
+    for logger_is_there in (after_setup_logger, after_setup_task_logger):
+        logger_is_there.connect(lambda logger, **_: use_log_format(settings, logger, host_name()), weak=False)
     celeryd_init.connect(lambda **_: _prepare_main_process(app, settings), weak=False)
     worker_ready.connect(lambda **_: _install_signal_handlers(), weak=False)
     worker_process_init.connect(lambda **_: _init_process(this_process()[0], main_pid), weak=False)
@@ -249,6 +258,7 @@ def _serve(settings: Settings) -> int:
         # Workers need not know each other, and asking for neighbours takes a second at the start.
         without_gossip=True,
         without_mingle=True,
+        quiet=settings.log_format == "json",  # no banner among the lines
     )
     worker.start()
     return int(worker.exitcode or 0)

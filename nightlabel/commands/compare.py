@@ -69,7 +69,7 @@ def compare(
 
 
 def _seconds(option: str, text: str) -> float:
-    from report.words import parse_duration
+    from common.times import parse_duration
 
     try:
         seconds = parse_duration(text)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import typer
+
+from common.errors import STOPPED_EXIT_STATUS
 from nightlabel import library
-from nightlabel.options import FILES, MODEL, Paths, takes_settings
+from nightlabel.options import FILES, MODEL, WINDOW, Paths, takes_settings
 
 if TYPE_CHECKING:
     from common.settings import Settings
 
 
-@takes_settings("db", "workers", *MODEL, *FILES, "relabel", "nice", "memory_limit")
+@takes_settings("db", "workers", *MODEL, *FILES, "relabel", *WINDOW, "nice", "memory_limit")
 def run(paths: Paths, settings: Settings) -> None:
     """Label everything under PATH: workers, progress, report. The same command again resumes where it stopped.
 
@@ -19,4 +22,5 @@ def run(paths: Paths, settings: Settings) -> None:
     """
     from nightlabel.run_display import TerminalDisplay
 
-    library.label(paths, settings, TerminalDisplay(settings))
+    if library.label(paths, settings, TerminalDisplay(settings)).stopped:
+        raise typer.Exit(STOPPED_EXIT_STATUS)

@@ -18,7 +18,7 @@ from nightlabel.library.results import (
     upgrade_database,
     write_report,
 )
-from nightlabel.library.runs import cancel, enqueue, label, retry, status, work
+from nightlabel.library.runs import cancel, enqueue, label, problems, retry, status, work
 from nightlabel.library.sidecars import sidecars
 from nightlabel.library.things import find
 
@@ -37,6 +37,7 @@ __all__ = [
     "list_models",
     "open_report",
     "prepare_model",
+    "problems",
     "retry",
     "review",
     "sidecars",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from runner.cancel import Cancelled
     from runner.display import Display, RunEnd
     from runner.status import Status
+    from runner.status_check import Problem
 
 
 def label(
@@ -31,7 +32,8 @@ def label(
         display: who is told how it goes (`runner.display.Display`); None: nobody.
 
     Returns:
-        The finished run. Its labels are in the database: tables `results` and `labels`.
+        The run: finished, or `stopped` where the settings `until`, `max_duration` or `max_images` said so. Its labels
+        are in the database: tables `results` and `labels`.
 
     Raises:
         ArchiveError: a path is missing or unreadable, there is no image, or the archive is gone amid the run.
@@ -113,6 +115,23 @@ def status(settings: Settings | None = None) -> Status:
     from runner.status import status as look
 
     return look(loaded(settings))
+
+
+def problems(status: Status, *, looks_at_archive: bool = True) -> list[Problem]:
+    """Return what keeps runs from getting on, the worst first; none: all is well.
+
+    Example:
+        for problem in nightlabel.problems(nightlabel.status(settings)):
+            print(problem.run_id, problem.kind, problem.text)
+
+    Args:
+        status: as it is now.
+        looks_at_archive: whether this machine sees the archive, and so can tell that it is gone.
+
+    """
+    from runner.status_check import problems as find
+
+    return find(status, looks_at_archive=looks_at_archive)
 
 
 def cancel(run_id: int, settings: Settings | None = None) -> Cancelled:

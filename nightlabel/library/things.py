@@ -49,7 +49,7 @@ def find(
     """
     from contextlib import closing
 
-    from report.words import parse_instant
+    from common.times import parse_instant
     from storage.missing_kinds import lacks_kinds
     from storage.schema_version import existing_database
     from storage.things import find_images, things_in

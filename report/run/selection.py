@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from common.errors import DatabaseError, UsageError
-from report.words import parse_instant
+from common.times import parse_instant
 from storage.runs import get_run, newest_run, runs_since
 
 if TYPE_CHECKING:

@@ -289,3 +289,20 @@ def test_flower_shows_the_workers(farm: Nightlabel, worker: subprocess.Popen[str
         flower.wait(LONG_S)
 
     assert name.startswith(f"nightlabel-{worker.pid}@")
+
+
+def test_a_worker_logs_json_lines_for_other_programs(farm: Nightlabel, archive: Callable[[int], Path]) -> None:
+    """Python's own warnings too; a run's private worker says in sentences what ended it, since people read that."""
+    process = farm.start("worker", "--concurrency", 1, NIGHTLABEL_LOG_FORMAT="json")
+    done = farm("enqueue", archive(3), "--wait")
+    process.send_signal(signal.SIGTERM)
+    output, errors = process.communicate(timeout=LONG_S)
+
+    assert done.returncode == 0, done.stderr
+    assert output == ""
+    records = [json.loads(line) for line in errors.splitlines()]
+    assert all({"time", "level", "logger", "host", "process", "message"} <= record.keys() for record in records)
+    (stored,) = (record for record in records if record.get("action") == "chunk_stored")
+    assert (stored["level"], stored["run_id"], stored["images"], stored["failed"]) == ("INFO", 1, 3, 0)
+    (loaded,) = (record for record in records if record.get("action") == "model_loaded")
+    assert loaded["process"] == stored["process"] != process.pid

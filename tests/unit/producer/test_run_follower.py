@@ -45,6 +45,7 @@ class Labelling:
         self.seen: list[Progress] = []
         self.before_work: Callable[[], object] = lambda: None
         self.does_work = True
+        self.enough_images: int | None = None  #: labelled, at which the run is left
 
     def keep_alive(self) -> None:
         pass
@@ -52,6 +53,9 @@ class Labelling:
     def observe(self, progress: Progress, *, scanning: bool) -> None:
         del scanning
         self.seen.append(progress)
+
+    def is_enough(self) -> bool:
+        return self.enough_images is not None and bool(self.seen) and self.seen[-1].labelled >= self.enough_images
 
     def restart_stalled(self, progress: Progress) -> None:
         del progress
@@ -94,11 +98,11 @@ def follow(
     write: Callable[[Enqueued, threading.Event], None],
     *,
     until_published: bool = False,
-) -> None:
+) -> bool:
     database, run, settings = labelling.database, labelling.run, settings_for(labelling.redis)
     publisher = Publisher(app, database, IDENTITY, run, settings)
     with Lease(database, run.id) as lease, ManifestWriter(write) as manifest:
-        Follower(
+        return Follower(
             database,
             run,
             lease=lease,
@@ -125,6 +129,15 @@ def test_a_run_is_followed_until_every_image_has_its_outcome(app: Celery, labell
     assert progress(labelling.database, labelling.run.id).ok == 10
     assert (depth(app), unacknowledged(app)) == (0, 0)
     assert labelling.seen[-1].chunks_done == 5
+
+
+def test_a_run_is_left_where_whoever_supervises_it_has_enough(app: Celery, labelling: Labelling) -> None:
+    labelling.enough_images = 0
+    assert not follow(app, labelling, ten_images(labelling))
+    assert progress(labelling.database, labelling.run.id).missing == 10
+
+    labelling.enough_images = None
+    assert follow(app, labelling, ten_images(labelling))
 
 
 def test_who_only_publishes_leaves_every_chunk_on_the_queue(app: Celery, labelling: Labelling) -> None:
