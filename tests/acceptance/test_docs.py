@@ -12,7 +12,12 @@ import typer.main
 
 from archive.failures import FailureKind
 from common import errors
-from common.errors import INTERRUPTED_EXIT_STATUS, TRY_AGAIN_EXIT_STATUS, NightlabelError
+from common.errors import (
+    INTERRUPTED_EXIT_STATUS,
+    STOPPED_EXIT_STATUS,
+    TRY_AGAIN_EXIT_STATUS,
+    NightlabelError,
+)
 from common.settings import Settings
 from nightlabel.cli import app
 from report.run.figures import run_figures
@@ -108,7 +113,7 @@ def test_every_exit_status_is_documented() -> None:
 
     documented = {int(status) for status in re.findall(r"^\| (\d+) \|", COMMANDS, re.MULTILINE)}
 
-    assert documented == used | {0, INTERRUPTED_EXIT_STATUS, TRY_AGAIN_EXIT_STATUS}
+    assert documented == used | {0, INTERRUPTED_EXIT_STATUS, STOPPED_EXIT_STATUS, TRY_AGAIN_EXIT_STATUS}
 
 
 def test_every_kind_of_failure_is_documented() -> None:

@@ -132,11 +132,11 @@ def test_a_run_is_followed_until_every_image_has_its_outcome(app: Celery, labell
 
 
 def test_a_run_is_left_where_whoever_supervises_it_has_enough(app: Celery, labelling: Labelling) -> None:
-    labelling.enough_images = 0
+    labelling.enough_images, labelling.does_work = 0, False
     assert not follow(app, labelling, ten_images(labelling))
-    assert progress(labelling.database, labelling.run.id).missing == 10
+    assert progress(labelling.database, labelling.run.id).ok == 0
 
-    labelling.enough_images = None
+    labelling.enough_images, labelling.does_work = None, True
     assert follow(app, labelling, ten_images(labelling))
 
 
