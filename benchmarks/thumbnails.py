@@ -32,7 +32,7 @@ from storage.runs import open_run
 from storage.schema_version import ensure_schema
 from web.processes import Processes
 from web.thumbnails.making import make_thumbnail
-from web.thumbnails.service import SIZES
+from web.thumbnails.service import NICENESS, SIZES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,7 +66,7 @@ def measure(photos: Path, rounds: int, images: int = 240) -> Section:
 
 
 async def _per_second(files: Sequence[LabelledFile], size: str, count: int, rounds: int) -> float:
-    processes = Processes(count, len(files), None)
+    processes = Processes(count, len(files), None, NICENESS)
     try:
         await _make(processes, files[:_AT_A_TIME], size)  # so that all have started
         return float(middle([len(files) / await _make(processes, files, size) for _ in range(rounds)]))

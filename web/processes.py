@@ -10,6 +10,7 @@ import sys
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 from importlib.machinery import ModuleSpec
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -74,14 +75,21 @@ class Processes:
         count: of processes, at most.
         most_waiting: callers that may wait for their turn.
         memory_mb: that a process may hold; None: anything.
-        niceness: of the processes, nice(1).
+        niceness: of the processes, nice(1), once they have imported what they need.
+        imports: modules with the functions that they run.
 
     """
 
-    def __init__(self, count: int, most_waiting: int, memory_mb: int | None, niceness: int = LEAST_URGENT) -> None:
+    def __init__(
+        self,
+        count: int,
+        most_waiting: int,
+        memory_mb: int | None,
+        niceness: int = LEAST_URGENT,
+        imports: tuple[str, ...] = (),
+    ) -> None:
         self._most_waiting = most_waiting
-        self._memory_mb = memory_mb
-        self._niceness = niceness
+        self._beginning = (os.getpid(), memory_mb, niceness, imports)
         self._waiting = 0
         self._is_closed = False
         self._turns = asyncio.Semaphore(count)
@@ -164,7 +172,7 @@ class Processes:
         return ProcessPool(
             1,
             initializer=_begin,
-            initargs=(os.getpid(), self._memory_mb, self._niceness),
+            initargs=self._beginning,
             # A fork of a process with threads may wait for ever for a lock that one of them held.
             context=multiprocessing.get_context("spawn"),
         )
@@ -175,10 +183,12 @@ class Processes:
             task.exception()  # seen: its caller may be gone
 
 
-def _begin(parent_pid: int, memory_mb: int | None, niceness: int) -> None:
+def _begin(parent_pid: int, memory_mb: int | None, niceness: int, imports: tuple[str, ...]) -> None:
     die_with_parent(parent_pid)
+    use_single_thread()
+    for module in imports:  # a second's work, which behind busy workers would take longer than an answer may
+        import_module(module)
     os.setsid()  # a niceness counts for all of the machine only in a session of one's own
     give_way(niceness)
-    use_single_thread()
     if memory_mb is not None:
         limit_memory_once_loaded(memory_mb)

@@ -33,7 +33,7 @@ _PATIENCE_S = 5.0
 #: Seconds after which a model that could not be loaded is looked for again: its weights may have been put there.
 _LOOK_AGAIN_S = 5.0
 #: As the server itself: somebody waits for the answer, and it is the work of an instant.
-_NICENESS = 10
+NICENESS = 10
 
 
 #: What people are told meanwhile.
@@ -59,7 +59,7 @@ class WarmModel:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._processes = Processes(1, MOST_REQUESTS * MOST_FILES, memory_mb=None, niceness=_NICENESS)
+        self._processes = Processes(1, MOST_REQUESTS * MOST_FILES, memory_mb=None, niceness=NICENESS)
         self._requests = 0
         self._finding: asyncio.Task[ReadyModel] | None = None
         self._began_at = 0.0

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from host.machine import available_cpus, memory_limit_mb
 from storage.records import shown
-from web.processes import LostTaskError, Processes
+from web.processes import LEAST_URGENT, LostTaskError, Processes
 from web.thumbnails.cache import ThumbnailCache
 from web.thumbnails.making import LOST, NoThumbnail, make_thumbnail
 
@@ -25,6 +25,8 @@ SIZES = {"small": 320, "large": 1600}
 _MOST_PROCESSES = 2
 #: Thumbnails that may wait to be made. A browser asks for six at a time.
 _MOST_WAITING = 48
+#: Of these processes: behind whoever labels.
+NICENESS = LEAST_URGENT
 #: Seconds that one may take: a picture of 100 megapixels takes a few, on a machine that labels meanwhile.
 _TIMEOUT_S = 30.0
 
@@ -36,7 +38,9 @@ class Thumbnails:
         self._settings = settings
         self._cache = ThumbnailCache(settings.cache_dir / "thumbnails", settings.web_cache_mb * 1_000_000)
         count = max(1, min(_MOST_PROCESSES, available_cpus() - 1))
-        self._processes = Processes(count, _MOST_WAITING, memory_limit_mb(settings))
+        self._processes = Processes(
+            count, _MOST_WAITING, memory_limit_mb(settings), NICENESS, imports=(make_thumbnail.__module__,)
+        )
 
     async def thumbnail(self, file: LabelledFile, size: str) -> bytes | NoThumbnail:
         """Return a JPEG of the picture that was labelled, whether its file is still there or not; or why there is none.

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from tests.command import Nightlabel
 
+#: Where Python finds what the page begins with here.
+PLANTED = Path(__file__).with_name("planted")
 #: Different pictures.
 DRAWN = 52
 
@@ -34,7 +36,8 @@ class Site:
     def __init__(self, command: Nightlabel, browser: Chrome, **environment: str) -> None:
         self.command = command
         self.browser = browser
-        self.server = command.start("web", "--port", "0", PYTHONUNBUFFERED="1", **environment)
+        environment = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(PLANTED)} | environment
+        self.server = command.start("web", "--port", "0", **environment)
         assert self.server.stdout
         self.address = self.server.stdout.readline().split()[-1].rstrip("/")
         assert self.address.startswith("http"), self.server.communicate()
@@ -48,13 +51,17 @@ class Site:
 
     def one(self, selector: str, holds: Callable[[WebElement], bool] = lambda _: True) -> WebElement:
         """Return the element of this selector once it is there, shown, and as it should be."""
-        from selenium.common.exceptions import StaleElementReferenceException
+        from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 
         def found() -> WebElement | None:
             try:
                 return next((one for one in self.all(selector) if one.is_displayed() and holds(one)), None)
             except StaleElementReferenceException:  # drawn anew meanwhile
                 return None
+            except WebDriverException as error:  # the same, as chromedriver says it when it happens amid its own look
+                if "does not belong to the document" in f"{error}":
+                    return None
+                raise
 
         return wait_until(found)
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import web.thumbnails.service
+import web.warm_model
 from common.settings import load_settings
 from tests.command import wait_until
 from tests.unit.web.sending import classify
@@ -23,8 +25,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Served]]:
-    """Serve a page with these settings, until the module's tests are done; without any, over no database."""
-    with ExitStack() as pages:
+    """Serve a page with these settings, until the module's tests are done; without any, over no database.
+
+    Its processes give way to nobody: beside other tests, they would not get on for minutes.
+    """
+    with ExitStack() as pages, pytest.MonkeyPatch.context() as patches:
+        patches.setattr(web.thumbnails.service, "NICENESS", 0)
+        patches.setattr(web.warm_model, "NICENESS", 0)
 
         def begin(**given: Any) -> Served:
             folder = tmp_path_factory.mktemp("page")

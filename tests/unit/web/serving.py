@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from common.settings import Settings
 
-#: Seconds in which a server starts or ends, on a busy machine.
-_PATIENCE_S = 30.0
+#: Seconds in which a server starts or ends, on a busy machine; and in which it answers, though it starts processes.
+_PATIENCE_S, _ANSWER_S = 30.0, 120.0
 
 
 class Served:
@@ -29,7 +29,7 @@ class Served:
     def __init__(self, url: str, state: State) -> None:
         self.url = url  #: `http://127.0.0.1:PORT`
         self.state = state
-        self.client = httpx2.Client(base_url=url, timeout=_PATIENCE_S, trust_env=False)
+        self.client = httpx2.Client(base_url=url, timeout=_ANSWER_S, trust_env=False)
 
     def __enter__(self) -> Self:
         return self

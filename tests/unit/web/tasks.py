@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+#: Of the process, when this was imported.
+_NICENESS = os.nice(0)
+
+
+def niceness_at_import() -> int:
+    return _NICENESS
+
+
 def pid() -> int:
     return os.getpid()
 

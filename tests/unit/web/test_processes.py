@@ -33,7 +33,7 @@ class Server:
 
     def __init__(self, loop: asyncio.Runner) -> None:
         self.loop = loop
-        self.processes = Processes(1, MOST_WAITING, memory_mb=300)
+        self.processes = Processes(1, MOST_WAITING, memory_mb=300, imports=(tasks.__name__,))
 
     def ask(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return self.loop.run(self.processes.run(LONG, function, *args, **kwargs))
@@ -114,6 +114,11 @@ def test_who_goes_away_from_what_runs_costs_no_process(server: Server, tmp_path:
 
 def test_they_give_way_to_everything_else(server: Server) -> None:
     assert server.ask(os.nice, 0) == 19
+
+
+def test_they_start_before_they_give_way(server: Server) -> None:
+    """Behind a night's workers, what they import would take longer than an answer may."""
+    assert server.ask(tasks.niceness_at_import) == os.nice(0) < 19
 
 
 def test_an_error_arrives_as_it_was_raised(server: Server) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 WHY = "Nightlabel-No-Thumbnail"
 #: Bytes that a process takes while it decodes the large picture, and not for a small one.
 MUCH = 150_000_000
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 #: More than two processes have and 48 may wait for.
 CROWD = 80
 
