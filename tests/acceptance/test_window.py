@@ -43,6 +43,7 @@ def _zone(end: datetime, on_the_wall: timedelta) -> str:
     return f"WINTER{sign}{abs(west)}"
 
 
+@pytest.mark.usefixtures("resnet18")  # it is prepared before the window begins
 @pytest.mark.parametrize("clock", [at_midnight, at_the_change], ids=["midnight", "summer time"])
 def test_it_stops_in_good_order_and_the_same_command_goes_on(
     nightlabel: Nightlabel,

@@ -34,6 +34,12 @@ def night(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield database
 
 
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let queries take their time on a machine that is busy with other tests."""
+    monkeypatch.setattr(storage.gallery.paging, "TIME_LIMIT_S", 60.0)
+
+
 @pytest.fixture(params=["few", "many"])
 def narrowed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Have each filter leave few images, which are sorted, or many, which are met in the order's index."""
