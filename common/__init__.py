@@ -1,4 +1,4 @@
-"""Settings and the URLs in them, errors, files written whole, child processes: for every room; nothing else."""
+"""Settings and the URLs and times in them, errors, files written whole, child processes: for every room; no more."""
 
 #: By which other rooms may enter; all else is this room's own.
 __all__ = [
@@ -6,6 +6,7 @@ __all__ = [
     "errors",
     "redis_url",
     "settings",
+    "times",
     "urls",
     "whole_file",
 ]

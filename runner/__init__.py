@@ -11,6 +11,7 @@ __all__ = [
     "retry_service",
     "run",
     "status",
+    "status_check",
     "stop",
     "truth_file",
 ]

@@ -35,7 +35,6 @@ from common.errors import (
     NightlabelError,
     WorkersError,
 )
-from common.json_log import use_log_format
 from host.machine import limits_in_words, worker_count
 from host.private_folder import private_folder
 from host.process import host_name
@@ -48,6 +47,7 @@ from worker import task
 from worker.chunk_log import ChunkLog
 from worker.chunk_middleware import MiddlewareStack
 from worker.database_queue import queue_step
+from worker.json_log import use_log_format
 from worker.process import DATABASE_FAILED, WorkerProcess
 from worker.request import request_class
 from worker.samples import ProcessSampler
