@@ -15,12 +15,10 @@ def use_log_format(settings: Settings, logger: logging.Logger, host: str) -> Non
     """Have a logger's handlers write what `log_format` asks for; as text, they stay as they are.
 
     Each line is an object: `time` (ISO 8601, UTC), `level`, `logger`, `host`, `process` (its id), `message`, `exc_info`
-    where there is a traceback, and the fields that the record carries (`docs/logging.md`). Python's warnings are
-    records then, too.
+    where there is a traceback, and the fields that the record carries (`docs/logging.md`).
     """
     if settings.log_format != "json":
         return
-    logging.captureWarnings(capture=True)
     for handler in logger.handlers:
         handler.setFormatter(
             JsonFormatter(
@@ -30,3 +28,14 @@ def use_log_format(settings: Settings, logger: logging.Logger, host: str) -> Non
                 static_fields={"host": host},
             )
         )
+
+
+def log_warnings(settings: Settings, host: str) -> None:
+    """Have Python's warnings be such lines, too: some are given before there is any other logger."""
+    if settings.log_format != "json":
+        return
+    logging.captureWarnings(capture=True)
+    logger = logging.getLogger("py.warnings")
+    logger.addHandler(logging.StreamHandler())
+    logger.propagate = False
+    use_log_format(settings, logger, host)

@@ -47,7 +47,7 @@ from worker import task
 from worker.chunk_log import ChunkLog
 from worker.chunk_middleware import MiddlewareStack
 from worker.database_queue import queue_step
-from worker.json_log import use_log_format
+from worker.json_log import log_warnings, use_log_format
 from worker.process import DATABASE_FAILED, WorkerProcess
 from worker.request import request_class
 from worker.samples import ProcessSampler
@@ -249,6 +249,7 @@ def raise_if_no_semaphores() -> None:
 
 
 def _serve(settings: Settings) -> int:
+    log_warnings(settings, host_name())
     if limits := limits_in_words(settings):
         print(f"nightlabel worker: {limits}", file=sys.stderr)  # noqa: T201 - for people
     worker = make_worker_app(settings).Worker(
