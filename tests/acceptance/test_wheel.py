@@ -141,7 +141,10 @@ def test_the_version_is_the_packages(python: Path, home: Path, settings: Setting
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_is_given_its_completion(python: Path, home: Path, settings: Settings, shell: str) -> None:
+def test_a_shell_is_given_its_completion(
+    python: Path, home: Path, settings: Settings, shell: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")  # by what started the tests, as Typer does
     done = run(python, home, settings, "-m", "nightlabel", "--show-completion", shell)
 
     assert "_NIGHTLABEL_COMPLETE" in done.stdout, done.stderr
