@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageFilter
 
-from benchmarks.measured import middle
+from benchmarks.measured import middle_ms
 from benchmarks.page import Section
+from benchmarks.sidecars import MODEL
 from pictures.decoding import decode, decoded_picture
-from storage.records import Preprocessing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 _SIZES = {"12 MP": (4000, 3000), "48 MP": (8000, 6000)}
@@ -30,9 +30,7 @@ _FORMATS: Mapping[str, Mapping[str, object]] = {
     "TIFF, deflated": {"format": "TIFF", "compression": "tiff_adobe_deflate"},
     "BMP": {"format": "BMP"},
 }
-_PREPROCESSING = Preprocessing(
-    resize_size=256, crop_size=224, interpolation="bilinear", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
-)
+_PREPROCESSING = MODEL.preprocessing
 _MOST_PIXELS = 100_000_000
 
 
@@ -48,8 +46,9 @@ def measure(photos: Path, rounds: int) -> Section:
             picture = photo.convert("RGB").resize(pixels, Image.Resampling.BICUBIC).filter(ImageFilter.SHARPEN)
             for name, how in _FORMATS.items():
                 data = _saved(picture, how)
-                alone = _ms(lambda data=data: _decoded(data), rounds)  # type: ignore[misc]
-                all_of_it = _ms(lambda data=data: decode(data, _PREPROCESSING, _MOST_PIXELS), rounds)  # type: ignore[misc]
+                alone, all_of_it = (
+                    middle_ms(partial(work, data), rounds, time.process_time) for work in (_decoded, _cropped)
+                )
                 times[f"{name}, {size}"] = alone, all_of_it
                 lines.append(f"| {name} | {size} | {len(data) / 1e6:.1f} MB | {alone:.0f} ms | {all_of_it:.0f} ms |")
     return Section(lines, times)
@@ -67,13 +66,5 @@ def _decoded(data: bytes) -> None:
         pass
 
 
-def _ms(work: Callable[[], object], rounds: int) -> float:
-    """Return the milliseconds of CPU time that it takes, in the middle of so many rounds."""
-    work()
-    taken = []
-    for _ in range(rounds):
-        gc.collect()
-        begun = time.process_time()
-        work()
-        taken.append((time.process_time() - begun) * 1000)
-    return float(middle(taken))
+def _cropped(data: bytes) -> None:
+    decode(data, _PREPROCESSING, _MOST_PIXELS)

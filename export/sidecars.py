@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from archive.blocking import call_with_timeout
 from archive.location import lies_below
-from archive.places import place_of
+from archive.places import why_gone
 from common.errors import ArchiveError, UsageError
 from export.keywords import keywords_of
 from export.sidecar_file import Change, LeftAloneError, merge_file
@@ -105,7 +105,7 @@ def _check_roots(roots: list[str]) -> None:
     reasons = []
     for root in roots:
         try:
-            gone = call_with_timeout(partial(_why_gone, root))
+            gone = call_with_timeout(partial(why_gone, root))
         except TimeoutError as error:
             gone = error.strerror
         if gone is None:
@@ -113,11 +113,6 @@ def _check_roots(roots: list[str]) -> None:
         reasons.append(f"{shown_path(root)}: {gone}")
     if reasons:
         raise ArchiveError(f"The archive is gone: {'; '.join(reasons)}. Is its disk mounted here?")
-
-
-def _why_gone(root: str) -> str | None:
-    place = place_of(root)
-    return None if place.is_single_image(root) else place.why_gone(root)
 
 
 class _Writer:

@@ -181,7 +181,7 @@ def is_followed(run: Run, now: datetime) -> bool:
 def advice(situation: Situation) -> Advice:
     """Return what a person should do about a run."""
     run = situation.run
-    if run.state in ("finished", "cancelled"):
+    if run.is_over:
         return Advice(_once_it_is_over(situation), {})
     if situation.is_followed:
         return Advice(_while_it_is_followed(situation), {})

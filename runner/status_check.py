@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from archive.blocking import call_with_timeout
-from archive.places import place_of
+from archive.places import why_gone
 from common.errors import ArchiveError, WorkersError
 from report.words import duration
 from storage.records import shown
@@ -55,10 +55,11 @@ def problems(status: Status, *, looks_at_archive: bool = True) -> list[Problem]:
 
 def _should_get_on(situation: Situation) -> bool:
     """Tell whether a run is followed, or waits on a queue: not one that was stopped for the day."""
-    if situation.run.state in ("finished", "cancelled"):
+    run, queue = situation.run, situation.queue
+    if run.is_over:
         return False
-    waits = situation.queue is not None and situation.progress.chunks_published > 0
-    return situation.is_followed or (waits and situation.queue.depth + situation.queue.unacknowledged > 0)  # type: ignore[union-attr]
+    waits = queue and situation.progress.chunks_published and queue.depth + queue.unacknowledged
+    return situation.is_followed or bool(waits)
 
 
 def _problems(situation: Situation, *, looks_at_archive: bool) -> Iterator[Problem]:
@@ -75,10 +76,7 @@ def _problems(situation: Situation, *, looks_at_archive: bool) -> Iterator[Probl
 
 
 def _why_gone(root: str) -> str | None:
-    place = place_of(root)
     try:
-        if call_with_timeout(partial(place.is_single_image, root), _ARCHIVE_S):
-            return None  # where that is gone, it is that image's concern
-        return call_with_timeout(partial(place.why_gone, root), _ARCHIVE_S)
+        return call_with_timeout(partial(why_gone, root), _ARCHIVE_S)
     except TimeoutError:
         return f"its disk has not answered for {_ARCHIVE_S:.0f} s"

@@ -22,7 +22,7 @@ def why_not_from_here(run: Run, now: datetime) -> str | None:
         now: by the database's clock.
 
     """
-    if run.state in ("finished", "cancelled"):
+    if run.is_over:
         return f"Run {run.id} is {run.state} already."
     if not is_followed(run, now):
         return f"Nobody follows run {run.id}: there is nothing to stop."

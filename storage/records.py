@@ -43,9 +43,9 @@ class Model:
     architecture: str  #: torchvision's name, `resnet18`
     recipe: str  #: which of torchvision's weights the transforms and the labels come from
     weights: str  #: sha256 of the weights file, or `random`
-    precision: str  #: `fp32`, `bf16` or `int8`
+    precision: str  #: `fp32`, `bf16`, `int8` or `cascade`
     preprocessing: Preprocessing
-    calibration: str | None = None  #: int8: sha256 of the quantised network, since each calibration gives another
+    calibration: str | None = None  #: int8, cascade: sha256 of what was calibrated, each time another
 
     @property
     def key(self) -> str:
@@ -110,6 +110,10 @@ class Run:
     skipped: int  #: images that already had an outcome
     ignored: int  #: files that are no images, by their content
     reuse: Literal["any", "own", "never"] = "any"  #: labels of the same bytes that images take: of any run, or its own
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in ("finished", "cancelled")
 
 
 @dataclass(frozen=True, kw_only=True)

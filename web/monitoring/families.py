@@ -63,14 +63,13 @@ def _runs(measures: Measures, stall: timedelta) -> Iterator[Metric]:
     followed = GaugeMetricFamily("nightlabel_run_followed", "Whether a command follows the run.", labels=["run"])
     for one in measures.runs:
         run, number, situation = one.run, str(one.run.id), _situation(one, measures, stall)
-        is_over = run.state in ("finished", "cancelled")
         info.add_metric([number, run.model.architecture, run.model.precision, run.state], 1)
         images.add_metric([number], one.progress.images)
         done.add_metric([number, "ok"], one.progress.ok)
         done.add_metric([number, "failed"], one.progress.failed)
         speed.add_metric([number], situation.images_per_second)
-        stalled.add_metric([number], not is_over and situation.stalled_for is not None)
-        followed.add_metric([number], not is_over and situation.is_followed)
+        stalled.add_metric([number], not run.is_over and situation.stalled_for is not None)
+        followed.add_metric([number], not run.is_over and situation.is_followed)
     yield from (info, images, done, speed, stalled, followed)
 
 

@@ -54,7 +54,7 @@ class WatchedRun:
 
     @property
     def is_over(self) -> bool:
-        return self.run.state in ("finished", "cancelled")
+        return self.run.is_over
 
     @property
     def tells(self) -> object:
@@ -152,7 +152,7 @@ def _speeds(database: Database, situation: Situation) -> list[Speed]:
     """Return the speed over the run's time, or over its newest part where that is long."""
     run = situation.run
     end = situation.now
-    if run.state in ("finished", "cancelled") and situation.pace.newest_at:
+    if run.is_over and situation.pace.newest_at:
         end = situation.pace.newest_at
     lasted_s = max((end - run.created_at).total_seconds(), 0.0)
     step_s = next((step for step in _STEPS_S if lasted_s <= step * _MOST_POINTS), _STEPS_S[-1])

@@ -136,7 +136,7 @@ async def _cancel(request: Request) -> Response:
 
 def _why_no_cancel(situation: Situation) -> str | None:
     run = situation.run
-    return f"Run {run.id} is {run.state} already." if run.state in ("finished", "cancelled") else None
+    return f"Run {run.id} is {run.state} already." if run.is_over else None
 
 
 def _asked_run(request: Request) -> tuple[Run, int | None]:

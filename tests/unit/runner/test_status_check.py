@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -13,16 +13,14 @@ import pytest
 
 import runner.status_check
 from nightlabel.status_json import as_json
-from runner.status import Queue, Situation, Status
+from runner.status import Queue, Status
 from runner.status_check import problems
-from storage.records import FailureCount, Pace, Progress, Run, WorkerSample
+from storage.records import Pace, WorkerSample
 from tests.dead_share import dead_share
-from tests.unit.storage.nights import MODEL
+from tests.unit.runner.situations import NOW, labelling_run
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -35,29 +33,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def well(root: Path) -> Status:
     """A run that another host follows and workers label."""
-    run = Run(
-        id=3,
-        model_id=1,
-        model=MODEL,
-        engine="openvino",
-        roots=(str(root),),
-        state="labelling",
-        created_at=NOW,
-        follower="nas:17",
-        follower_process="another boot/pid:[1]/17/0.50",
-        followed_at=NOW - timedelta(seconds=2),
-        skipped=0,
-        ignored=0,
-    )
-    situation = Situation(
-        run=run,
-        now=NOW,
-        progress=Progress(images=1000, ok=490, failed=10, chunks=16, chunks_done=8, chunks_waiting=4),
-        pace=Pace(newest_at=NOW - timedelta(seconds=1), images=300),
-        failures=[FailureCount(kind="truncated", images=10, example="/photos/a.jpg")],
-        queue=Queue(depth=3, unacknowledged=1, workers={"nightlabel-17@nas": 1}),
-        stall=timedelta(seconds=180),
-    )
+    situation = labelling_run(str(root))
     sample = WorkerSample(
         name="nas-17/1", host="nas", pid=18, started_at=NOW, rss_bytes=200_000_000, peak_rss_bytes=0, seen_at=NOW
     )
