@@ -18,7 +18,6 @@ from worker.service import serve
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from common.settings import Settings
     from models.ready_model import ReadyModel
     from storage.records import ChunkImage, Outcome
     from worker.copies import Copies
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 class NullLabeller(worker.labelling.Labeller):
     """Answers unread and undecoded, as a night does: labels with their kinds, contents in no order."""
 
-    def __init__(self, ready: ReadyModel, settings: Settings, threads: int = 1) -> None:
+    def __init__(self, ready: ReadyModel, *_: object) -> None:
         self._labels = ready.categories
         self._draw = np.random.default_rng()
 
@@ -35,7 +34,12 @@ class NullLabeller(worker.labelling.Labeller):
     def has_answered(self) -> bool:
         return True
 
-    def label(self, images: Sequence[ChunkImage], roots: Sequence[str], copies: Copies | None = None) -> list[Outcome]:
+    def label(
+        self,
+        images: Sequence[ChunkImage],
+        roots: Sequence[str],  # noqa: ARG002 - nothing is read
+        copies: Copies | None = None,  # noqa: ARG002 - each has a content of its own
+    ) -> list[Outcome]:
         found: list[Outcome] = []
         for start in range(0, len(images), CHUNK_IMAGES):
             some = images[start : start + CHUNK_IMAGES]
