@@ -76,7 +76,7 @@ def _measure_labelling(chosen: Sequence[str], arguments: argparse.Namespace) -> 
         if "agreement" in chosen:
             page.write("agreement", agreement.measure(arguments.photos, arguments.weights, precisions))
         if "peers" in chosen:
-            page.write(f"peers, {beside_peers.best_precision()}", beside_peers.measure(*common))
+            page.write(f"peers, {page.cpu_kind()}", beside_peers.measure(*common))
         if "large" in chosen:
             large = runs.enlarge_photos(arguments.photos, Path(folder) / "large", max(100, arguments.images // 4))
             page.write("large", shapes.measure_large(large, *common[1:]))
