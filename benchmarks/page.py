@@ -37,7 +37,7 @@ def write(name: str, section: Section) -> None:
 def cpu_kind() -> str:
     """Return which of the kinds of CPU this is that have tables of their own."""
     cpu = Path("/proc/cpuinfo").read_text()
-    kinds = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16"}
+    kinds = {"amx_bf16": "AMX", "avx512_bf16": f"AVX512-BF16, {'AMD' if 'AuthenticAMD' in cpu else 'Intel'}"}
     return next((name for flag, name in kinds.items() if flag in cpu), "no bf16")
 
 
