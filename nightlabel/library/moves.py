@@ -19,8 +19,8 @@ def move(old: AnyPath, new: AnyPath, settings: Settings | None = None, *, dry_ru
     of it is changed, or nothing.
 
     Example:
-        moved = nightlabel.move("/mnt/old/photos", "/srv/photos", settings, dry_run=True)
-        print(moved.images, "images,", moved.runs, "runs,", moved.found, "of", moved.looked_for, "are there")
+        moved = nightlabel.move("photos", "/srv/photos", settings, dry_run=True)
+        print(moved.images, "images and", moved.runs, "runs would be at", moved.new)
 
     Args:
         old: where it was.
