@@ -20,6 +20,7 @@ from benchmarks import (
     growth,
     many_cores,
     morning,
+    moves,
     page,
     producer,
     profile,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 SECTIONS = (
     *("agreement", "peers", "large", "decoding", "settings", "single", "profile", "browsing", "first paint", "copies"),
-    *("producer", "growth", "many", "morning", "find", "gallery", "sidecars", "thumbnails"),
+    *("producer", "growth", "many", "morning", "find", "gallery", "move", "sidecars", "thumbnails"),
 )
 #: An hour each: only measured when named.
 SOAKS = ("soak", "requests")
@@ -76,7 +77,7 @@ def _measure_labelling(chosen: Sequence[str], arguments: argparse.Namespace) -> 
         if "agreement" in chosen:
             page.write("agreement", agreement.measure(arguments.photos, arguments.weights, precisions))
         if "peers" in chosen:
-            page.write(f"peers, {beside_peers.best_precision()}", beside_peers.measure(*common))
+            page.write(f"peers, {page.cpu_kind()}", beside_peers.measure(*common))
         if "large" in chosen:
             large = runs.enlarge_photos(arguments.photos, Path(folder) / "large", max(100, arguments.images // 4))
             page.write("large", shapes.measure_large(large, *common[1:]))
@@ -114,6 +115,8 @@ def _measure_tables(chosen: Sequence[str], arguments: argparse.Namespace) -> Non
         page.write(f"find on {where}", find.measure(min(arguments.rows, 1_000_000), url))
     if "gallery" in chosen:
         page.write(f"gallery on {where}", gallery.measure(min(arguments.rows, 1_000_000), url))
+    if "move" in chosen:
+        page.write(f"move on {where}", moves.measure(min(arguments.rows, 1_000_000), url))
     if "sidecars" in chosen:
         page.write(f"sidecars on {where}", sidecars.measure(min(arguments.files, 10_000), url))
 

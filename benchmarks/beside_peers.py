@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks import runs
 from benchmarks.page import ROOT, Section
-from models.engines.openvino import cpu_has_bf16
+from common.settings import load_settings
+from models.resolve import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,7 @@ class Contender(NamedTuple):
 
 def measure(archive: Path, weights_dir: Path, rounds: int) -> Section:
     """Time all contenders on the archive, one after the other, `rounds` times over."""
-    usual = best_precision()
+    usual = usual_precision(weights_dir)
     contenders = [
         system(weights_dir, usual, 2),
         _peer(weights_dir, f"limit loop, {usual}, 2 processes", "limit_loop.py", usual),
@@ -43,9 +44,9 @@ def measure(archive: Path, weights_dir: Path, rounds: int) -> Section:
     return compare(contenders, archive, rounds)
 
 
-def best_precision() -> str:
+def usual_precision(weights_dir: Path) -> str:
     """Return what `--precision auto` chooses here."""
-    return "bf16" if cpu_has_bf16() else "fp32"
+    return resolve(load_settings(weights_dir=weights_dir)).model.precision
 
 
 def compare(contenders: list[Contender], archive: Path, rounds: int) -> Section:

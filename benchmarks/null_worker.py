@@ -1,55 +1,62 @@
 """A worker whose model is not there: it stores made-up labels, and so shows what everything around the model costs."""
 
+from __future__ import annotations
+
 import os
 import sys
-from hashlib import blake2b
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 import worker.labelling
+from benchmarks.planted import CHUNK_IMAGES
+from benchmarks.simulated_worker import outcomes_of
 from common.settings import load_settings
-from storage.records import Outcome
 from worker.service import serve
 
-LABELS = [f"label {number}" for number in range(1000)]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from models.ready_model import ReadyModel
+    from storage.records import ChunkImage, Outcome
+    from worker.copies import Copies
 
 
-class NullLabeller:
-    """Answers like a `Labeller`, unread and undecoded: labels and contents in no order, as indexes really meet them."""
+class NullLabeller(worker.labelling.Labeller):
+    """Answers unread and undecoded, as a night does: labels with their kinds, contents in no order."""
 
-    #: As a `Labeller` counts them: this one never fails.
-    labelled = 1
+    def __init__(self, ready: ReadyModel, *_: object) -> None:
+        self._labels = ready.categories
+        self._draw = np.random.default_rng()
 
-    def __init__(self, *_: object) -> None:
-        pass
+    @property
+    def has_answered(self) -> bool:
+        return True
 
-    def label(self, images, _roots) -> list[Outcome]:
-        return [
-            Outcome(
-                image_id=image.image_id,
-                labels=tuple(
-                    (LABELS[(image.image_id * 7919 + rank) % 1000], (image.image_id * 31 % 997) / 997 / (rank + 1))
-                    for rank in range(3)
-                ),
-                width=4000,
-                height=3000,
-                read_ms=1.0,
-                decode_ms=3.0,
-                infer_ms=5.0,
-                content=blake2b(image.path.encode(), digest_size=16).hexdigest(),
-                **_version(image.path),
-            )
-            for image in images
-        ]
+    def label(
+        self,
+        images: Sequence[ChunkImage],
+        roots: Sequence[str],  # noqa: ARG002 - nothing is read
+        copies: Copies | None = None,  # noqa: ARG002 - each has a content of its own
+    ) -> list[Outcome]:
+        found: list[Outcome] = []
+        for start in range(0, len(images), CHUNK_IMAGES):
+            some = images[start : start + CHUNK_IMAGES]
+            made_up = outcomes_of(self._draw, self._labels, some)
+            found += [_as_seen(outcome, image.path) for outcome, image in zip(made_up, some, strict=True)]
+        return found
 
 
-def _version(path: str) -> dict[str, int]:
-    """Return which version of the file was seen, where there is one."""
+def _as_seen(outcome: Outcome, path: str) -> Outcome:
+    """Return an outcome of the version of the file that is there, where one is."""
     try:
         status = os.stat(path)
     except FileNotFoundError:
-        return {"size": 3_000_000, "mtime_ns": 1_700_000_000_000_000_000}
-    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+        return outcome
+    return replace(outcome, size=status.st_size, mtime_ns=status.st_mtime_ns)
 
 
 if __name__ == "__main__":
-    worker.labelling.Labeller = NullLabeller  # type: ignore[misc,assignment]
+    worker.labelling.Labeller = NullLabeller  # type: ignore[misc]
     sys.exit(serve(load_settings()))

@@ -34,6 +34,13 @@ def write(name: str, section: Section) -> None:
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
 
 
+def cpu_kind() -> str:
+    """Return which of the kinds of CPU this is that have tables of their own."""
+    cpu = Path("/proc/cpuinfo").read_text()
+    kinds = {"amx_bf16": "AMX", "avx512_bf16": f"AVX512-BF16, {'AMD' if 'AuthenticAMD' in cpu else 'Intel'}"}
+    return next((name for flag, name in kinds.items() if flag in cpu), "no bf16")
+
+
 def machine() -> str:
     """Return the machine's processor and what of it matters for speed."""
     cpu = Path("/proc/cpuinfo").read_text()

@@ -75,9 +75,12 @@ def planted_night(rows: int, database_url: str | None, folder: str) -> Iterator[
 
 
 def analyse(database: Database) -> None:
-    """Have Postgres know what is in the tables, as it does by itself after a night."""
+    """Have Postgres know what is in the tables, as it does by itself after a night; and which ids were planted."""
     if not database.is_sqlite:
         with database.write() as connection:
+            for table in ("images", "chunks"):
+                newest = f"(SELECT max(id) FROM {table})"  # noqa: S608 - our own names
+                connection.exec_driver_sql(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {newest})")
             connection.exec_driver_sql("ANALYZE")
 
 

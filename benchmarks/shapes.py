@@ -18,7 +18,7 @@ READ_S = 0.020
 def measure_large(archive: Path, weights_dir: Path, rounds: int) -> Section:
     """Compare on photos of 12 megapixels."""
     contenders = [
-        beside_peers.system(weights_dir, beside_peers.best_precision(), 2),
+        beside_peers.system(weights_dir, beside_peers.usual_precision(weights_dir), 2),
         beside_peers.system(weights_dir, "cascade", 2),
         beside_peers.system(weights_dir, "int8", 2),
         beside_peers.simple_celery(weights_dir),

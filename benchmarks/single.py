@@ -24,6 +24,7 @@ IMAGES = 300
 
 def measure(archive: Path, weights_dir: Path, rounds: int, precisions: Sequence[str]) -> Section:
     """Time processes of their own, `rounds` for each precision."""
+    runs.label(archive, weights_dir, "--precision", "cascade")  # calibrates it and int8, where that was not done yet
     found = {
         f"{precision}, {threads} thread{'s' if threads > 1 else ''}": [
             runs.last_json(

@@ -45,10 +45,10 @@ def resolve(settings: Settings) -> ReadyModel:
     entry = find_entry(settings.model, settings.cache_dir)
     weights, path = _weights(entry, settings)
     engine = choose_engine(settings.engine)
-    model = model_of(entry, weights, choose_precision(settings.precision, engine))
+    model = _model_in(settings.precision, entry, weights, engine, path, settings)
     if model.precision not in engine.calibrated:
         return _ready(model, entry, engine, path, _prepared(model, engine, path, settings))
-    found = find_calibrated(model, settings.cache_dir, engine.automatic_precision())
+    found = find_calibrated(model, settings.cache_dir, _full_precision(model, engine, path, settings))
     if found is None:
         raise ModelError(f"{entry.name} is not calibrated yet: nightlabel models prepare {entry.name} --int8 PATH")
     _raise_if_it_disagrees(found, settings)
@@ -149,6 +149,19 @@ def model_of(entry: CatalogueEntry, weights: str, precision: str) -> Model:
     )
 
 
+def _model_in(
+    wanted: str, entry: CatalogueEntry, weights: str, engine: EngineSpec, path: Path | None, settings: Settings
+) -> Model:
+    """Return the model in the precision that is wanted; for `auto`, which is measured, it is prepared first."""
+    model = model_of(entry, weights, FP32)  # what is prepared serves every precision
+    return replace(model, precision=choose_precision(wanted, engine, partial(_prepared, model, engine, path, settings)))
+
+
+def _full_precision(model: Model, engine: EngineSpec, path: Path | None, settings: Settings) -> str:
+    """Return the other precision of a cascade that is made here; a model in int8 has none."""
+    return FP32 if model.precision == INT8 else engine.automatic_precision(_prepared(model, engine, path, settings))
+
+
 def _raise_if_it_disagrees(found: Calibrated, settings: Settings) -> None:
     name, least = "INT8_MIN_AGREEMENT", settings.int8_min_agreement
     if found.cascade:
@@ -209,7 +222,7 @@ def _ready_recorded(
         return _ready(model, entry, engine, path, _prepared(model, engine, path, settings))
     found = find_recorded(model, settings.cache_dir)
     if found is None:
-        folder = calibrated_dir(model, settings.cache_dir, engine.automatic_precision())
+        folder = calibrated_dir(model, settings.cache_dir, _full_precision(model, engine, path, settings))
         raise ModelError(
             f"The {model.precision} model of this calibration is not on this machine. Copy the folder {folder} from the"
             " machine that enqueued the run."
@@ -224,7 +237,8 @@ def _ready_calibrated(
     quick = _ready(replace(model, precision=INT8), entry, engine, path, found.folder, found.rest)
     if found.cascade is None:
         return quick
-    other = replace(model, precision=choose_precision(found.cascade.full, engine), calibration=None)
+    prepared = partial(_prepared, model, engine, path, settings)
+    other = replace(model, precision=choose_precision(found.cascade.full, engine, prepared), calibration=None)
     full = _ready(other, entry, engine, path, _prepared(other, engine, path, settings))
     cascade = ReadyCascade(quick=quick, full=full, least_margin=found.cascade.least_margin)
     return _ready(model, entry, engine, path, found.folder, found.rest, cascade)
@@ -241,6 +255,5 @@ def _prepared_for_calibration(settings: Settings) -> tuple[Model, str]:
     weights, path = _weights(entry, settings)
     engine = choose_engine(settings.engine)
     precision = settings.precision if needs_calibration(settings.precision) else INT8
-    model = model_of(entry, weights, choose_precision(precision, engine))
-    prepare(model, path, settings.cache_dir)
-    return model, engine.automatic_precision()
+    model = _model_in(precision, entry, weights, engine, path, settings)
+    return model, engine.automatic_precision(prepare(model, path, settings.cache_dir))

@@ -34,8 +34,18 @@ def run_apart(module: str, cache_dir: Path, **arguments: Any) -> Any:  # noqa: A
 
     """
     make_folder(cache_dir)
+    return ask_step(module, cache_dir=str(cache_dir), **arguments)
+
+
+def ask_step(module: str, **arguments: Any) -> Any:  # noqa: ANN401 - JSON
+    """Run a step that keeps nothing in a process of its own; return its answer.
+
+    Raises:
+        ModelError: the step failed, with the sentence that it ended with.
+
+    """
     try:
-        answer = ask_module(module, question=json.dumps({"cache_dir": str(cache_dir), **arguments}))
+        answer = ask_module(module, question=json.dumps(arguments))
     except ChildError as error:
         raise ModelError(str(error)) from None
     return json.loads(answer.splitlines()[-1])  # what libraries print comes before it

@@ -7,6 +7,7 @@ __all__ = [
     "cancel",
     "compare",
     "display",
+    "move",
     "retry_failures",
     "retry_service",
     "run",

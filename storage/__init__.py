@@ -19,6 +19,7 @@ __all__ = [
     "manifest",
     "measures",
     "missing_kinds",
+    "moves",
     "outcome_figures",
     "outcomes",
     "read_only",

@@ -13,7 +13,8 @@ from models.engines.openvino_spec import OPENVINO
 from models.engines.torch_spec import TORCH
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from common.settings import Settings
     from models.engines.spec import Engine, EngineSpec
@@ -94,15 +95,20 @@ def choose_engine(wanted: str) -> EngineSpec:
     return next(spec for spec in reversed(ENGINES) if spec.is_automatic())
 
 
-def choose_precision(wanted: str, engine: EngineSpec) -> str:
-    """Return the precision that is wanted; for `auto` bf16 where the hardware computes in it, else fp32.
+def choose_precision(wanted: str, engine: EngineSpec, prepared: Callable[[], Path | None]) -> str:
+    """Return the precision that is wanted; for `auto` bf16 where the hardware is faster in it, else fp32.
+
+    Args:
+        wanted: a precision, or `auto`.
+        engine: that is to have it.
+        prepared: returns the model's folder, where the engine prepares models; asked for `auto` alone.
 
     Raises:
         ModelError: the engine does not have it, or not on this hardware.
 
     """
     if wanted == AUTO:
-        return engine.automatic_precision()
+        return engine.automatic_precision(prepared())
     check_precision(wanted, engine)
     if reason := engine.why_not(wanted):
         raise ModelError(reason)

@@ -49,7 +49,8 @@ class OpenVinoEngine:
         if precision == BF16 and not cpu_has_bf16():
             raise ModelError(NO_BF16)
         network = ov.Core().read_model(model_path)
-        picture = [side.get_length() for side in list(network.input(0).partial_shape)[1:]]
+        picture = tuple(side.get_length() for side in list(network.input(0).partial_shape)[1:])
+        self.picture: tuple[int, ...] = picture  #: `(H, W, 3)` of an image
         # A batch that is not full costs only what is in it; measured: full ones are as fast as with one fixed size.
         network.reshape([ov.Dimension(1, batch_size), *picture])
         compiled = ov.Core().compile_model(
@@ -94,6 +95,22 @@ def _release_pages(weights: Path) -> None:
 def cpu_has_bf16() -> bool:
     """Tell whether the CPU computes in bf16 (AVX512-BF16 or AMX), as OpenVINO sees it."""
     return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def cpu_name() -> str:
+    """Return what tells this CPU from others that are as fast or slow in a precision, with this OpenVINO."""
+    core = ov.Core()
+    name, features = (core.get_property("CPU", one) for one in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES"))
+    return f"{name}, {' '.join(features)}{' AMX' if _has_amx() else ''}, OpenVINO {ov.__version__}"
+
+
+def _has_amx() -> bool:
+    """Tell whether the CPU has AMX, of which OpenVINO says no more than «BF16»; without Linux, not."""
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as cpus:
+            return any("amx_tile" in line.split() for line in cpus if line.startswith("flags"))
+    except OSError:
+        return False
 
 
 def convert(model: Model, weights_path: Path | None, target: Path) -> None:

@@ -18,8 +18,13 @@ def _is_automatic() -> bool:
     return True  # there is a CPU on every machine
 
 
-def _automatic_precision() -> str:
-    return FP32 if _why_not(BF16) else BF16
+def _automatic_precision(prepared: Path | None) -> str:
+    assert prepared
+    if _why_not(BF16):
+        return FP32
+    from models.engines.openvino_race import faster_precision
+
+    return faster_precision(prepared)
 
 
 def _why_not(precision: str) -> str | None:

@@ -39,7 +39,7 @@ def _runs_everywhere(_precision: str) -> str | None:
     return None
 
 
-def _fp32() -> str:
+def _fp32(_prepared: Path | None) -> str:
     return FP32
 
 
@@ -56,8 +56,8 @@ class EngineSpec:
 
     #: Tells whether `auto` chooses it on this machine: of those for which it holds, the last one in the registry.
     is_automatic: Callable[[], bool]
-    #: Returns the precision that `auto` means on this machine.
-    automatic_precision: Callable[[], str] = _fp32
+    #: Takes a model's folder, as `prepare` returns it; returns the precision that `auto` means for it on this machine.
+    automatic_precision: Callable[[Path | None], str] = _fp32
     #: Returns a sentence on why this machine does not compute in a precision; None: it does.
     why_not: Callable[[str], str | None] = _runs_everywhere
 

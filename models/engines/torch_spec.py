@@ -24,7 +24,7 @@ def has_cuda() -> bool:
     return torch.cuda.is_available()
 
 
-def _automatic_precision() -> str:
+def _automatic_precision(_prepared: Path | None) -> str:
     return BF16 if has_cuda() else FP32  # torch computes in bf16 everywhere, though not everywhere faster
 
 

@@ -9,6 +9,7 @@ Everything that is slow to import is imported by the function that needs it.
 
 from nightlabel.library.corrections import correct, review
 from nightlabel.library.models import bench, classify, compare, list_models, prepare_model
+from nightlabel.library.moves import move
 from nightlabel.library.page import web
 from nightlabel.library.results import (
     compare_runs,
@@ -44,6 +45,7 @@ __all__ = [
     "find",
     "label",
     "list_models",
+    "move",
     "open_report",
     "prepare_model",
     "problems",

@@ -1,6 +1,6 @@
 """Three hosts of a network: one is cut off, one has a slow line, one loses its power; nothing is lost, nothing twice.
 
-The hub has Redis, Postgres and the producer. The hosts around it see the archive under paths of their own.
+The hub has Redis, Postgres and the producer. Each host has the share mounted by itself, where the archive is expected.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import redis as redis_client
 from broker.private_redis import redis_server_path
 from broker.queue import workers
 from common.child_process import die_with_parent
-from common.settings import Settings
 from tests.command import LONG_S, wait_until
 from tests.conftest import copy_photos, missing
 from tests.faults.farm import Farm, Worker, wait_for_end
@@ -92,12 +91,13 @@ def running_redis(hosts: Network, folder: Path) -> Iterator[str]:
 
 
 class Hosts:
-    """Starts what runs on each host of the network, over one archive."""
+    """Starts what runs on each host of the network, over one share, which each of them mounts at one path."""
 
-    def __init__(self, farm: Farm, network: Network, archive: Path) -> None:
+    def __init__(self, farm: Farm, network: Network, share: Path) -> None:
         self._farm = farm
         self._network = network
-        self._archive = archive
+        self._archive = share.with_name("archive")
+        self._mounted = {share: self._archive}
         self._environment = {
             "NIGHTLABEL_BROKER_URL": f"redis://{network.hub}:6379/0",
             "NIGHTLABEL_DATABASE_URL": f"postgresql://nightlabel@{network.hub}/{DATABASE}",
@@ -107,18 +107,14 @@ class Hosts:
         """Start the producer of a folder of the archive, on the hub."""
         limits = {"NIGHTLABEL_STALL_S": str(STALL_S), "NIGHTLABEL_TIME_LIMIT_S": "4"}
         environment = self._environment | limits
-        within = self._network.within("hub")
+        within = self._network.within("hub", self._mounted)
         return self._farm.nightlabel.start("enqueue", self._archive / folder, "--wait", within=within, **environment)
 
     def start_worker(self, host: str) -> Worker:
-        """Start a worker on a host, where the archive lies elsewhere. It stands still when it is told to."""
-        folders, environment = {}, self._environment | {"FAULT": "stand-still", "FAULTS": str(self._faults(host))}
-        if "path_map" in Settings.model_fields:
-            elsewhere = self._archive.with_name(f"archive-of-{host}")
-            folders = {self._archive: elsewhere}
-            environment["NIGHTLABEL_PATH_MAP"] = f"{self._archive}={elsewhere}"
+        """Start a worker on a host. It stands still when it is told to."""
         self._faults(host).mkdir()
-        within = self._network.within(host, folders)
+        environment = self._environment | {"FAULT": "stand-still", "FAULTS": str(self._faults(host))}
+        within = self._network.within(host, self._mounted)
         process = self._farm.nightlabel.start("worker", "--concurrency", 1, within=within, **environment)
         return Worker(process, self._farm)
 
@@ -160,13 +156,13 @@ def recovered_s(farm: Farm, lost: int, run: int) -> float:
 def test_a_host_that_is_cut_off_one_on_a_slow_line_and_one_without_power_lose_and_double_nothing(
     farm: Farm, hosts: Network, photos: Path, tmp_path: Path
 ) -> None:
-    archive = tmp_path / "archive"
+    share = tmp_path / "share"
     copy_photos(photos, tmp_path / "made", 2 * IMAGES)
     for number, photo in enumerate(sorted((tmp_path / "made").rglob("*.jpg"))):
-        target = archive / ("first" if number < IMAGES else "second") / photo.name
+        target = share / ("first" if number < IMAGES else "second") / photo.name
         target.parent.mkdir(parents=True, exist_ok=True)
         photo.rename(target)
-    on = Hosts(farm, hosts, archive)
+    on = Hosts(farm, hosts, share)
     hosts.slow("c", SLOW)
 
     b = on.start_worker("b")

@@ -15,7 +15,6 @@ import models.int8_candidates
 from common.errors import ModelError
 from models.calibrated import MIN_IMAGES, calibrated_dir
 from models.catalogue import catalogue_path
-from models.engines import choose_engine
 from models.engines.openvino_int8 import Quantisation, quantise_network
 from models.int8_candidates import Candidate, closest, divergence
 from models.resolve import calibrate_for, resolve, resolve_recorded
@@ -204,8 +203,8 @@ def test_a_cascade_gives_the_labels_of_the_full_model_and_says_which_answered(
 ) -> None:
     numbers = range(125)
     by_cascade, by_int8 = label(cascade, photos, numbers), label(int8, photos, numbers)
-    full = choose_engine("openvino").automatic_precision()
-    by_full = label(settings.model_copy(update={"precision": full}), photos, numbers)
+    as_usual = settings.model_copy(update={"precision": "auto"})
+    full, by_full = resolve(as_usual).model.precision, label(as_usual, photos, numbers)
 
     assert sum(by_cascade[n].labels[0][0] == by_full[n].labels[0][0] for n in numbers) >= 124
     answered = {n: by_cascade[n].computed_in for n in numbers}

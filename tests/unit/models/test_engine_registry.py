@@ -123,9 +123,9 @@ def test_a_precision_that_this_machine_does_not_have_is_refused_with_the_engines
         why_not=lambda precision: "Not on this CPU." if precision == "bf16" else None,
         load=load,
     )
-    assert choose_precision("fp32", picky) == "fp32"
+    assert choose_precision("fp32", picky, Path) == "fp32"
     with pytest.raises(ModelError, match="Not on this CPU"):
-        choose_precision("bf16", picky)
+        choose_precision("bf16", picky, Path)
 
 
 @pytest.mark.parametrize(
