@@ -110,6 +110,11 @@ class Hosts:
         within = self._network.within("hub", self._mounted)
         return self._farm.nightlabel.start("enqueue", self._archive / folder, "--wait", within=within, **environment)
 
+    def probe(self, host: str) -> subprocess.Popen[str]:
+        """Ask on a host whether a worker of it answers."""
+        within = self._network.within(host)
+        return self._farm.nightlabel.start("status", "--check-worker", within=within, **self._environment)
+
     def start_worker(self, host: str) -> Worker:
         """Start a worker on a host. It stands still when it is told to."""
         self._faults(host).mkdir()
@@ -172,10 +177,12 @@ def test_a_host_that_is_cut_off_one_on_a_slow_line_and_one_without_power_lose_an
     c = on.start_worker("c")
     hosts.cut("b")
     cut = time.monotonic()
+    wait_until(lambda: stored_by(farm, "c", run=1) or None, LONG_S)
+    probes = {host: on.probe(host) for host in ("c", "hub")}
     wait_for_end(producer)
+    assert {host: probe.wait(LONG_S) for host, probe in probes.items()} == {"c": 0, "hub": 7}
 
     assert hosts.waited("c") > 0
-    assert stored_by(farm, "c", run=1) > 0
     assert farm.ask(f"select count(*) from outcomes where chunk_id = {lost} and worker like 'b%'") == [(0,)]
     stored = farm.stored()
     assert len(stored) == IMAGES
