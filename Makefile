@@ -61,14 +61,17 @@ $(INSTALLED_DEV): pyproject.toml | $(INSTALLED)
 	@touch $@
 
 # What tests use and pip does not have: the HTML report is looked at in a real browser, pgbouncer stands before Postgres,
-# openssl makes certificates, exiftool and exiv2 read sidecars back, kinds are derived from WordNet. Only root can install
-# them; without one its tests are skipped, or fail in CI. dpkg wants the sbin folders.
+# openssl makes certificates, exiftool and exiv2 read sidecars back, kinds are derived from WordNet, systemd verifies its
+# units, iproute2 makes networks. Only root can install them; without one its tests are skipped, or fail in CI. dpkg wants
+# the sbin folders.
 programs:
 	$(call need,chromium chromedriver,chromium chromium-driver)
 	$(call need,pgbouncer,pgbouncer)
 	$(call need,openssl,openssl)
 	$(call need,exiftool exiv2,libimage-exiftool-perl exiv2)
 	$(call need,/usr/share/wordnet/data.noun,wordnet-base)
+	$(call need,systemd-analyze,systemd)
+	$(call need,ip tc,iproute2)
 
 need = @export PATH="$$PATH:/usr/sbin:/sbin"; for program in $(1); do \
 		test -e $$program || command -v $$program > /dev/null || missing=yes; done; \

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 #: Seconds that live workers are given to say what they hold.
 INSPECT_TIMEOUT_S = 1.0
+#: The same where a worker that does not answer may be started again: its main process may be held up by a database that
+#: is out of reach, for as long as it tries to connect (`POSTGRES_CONNECT_TIMEOUT_S`), and is not to blame.
+PATIENT_INSPECT_TIMEOUT_S = 12.0
 
 
 @contextmanager
@@ -122,6 +125,20 @@ def workers(app: Celery) -> dict[str, int]:
         active = inspect.active() or {}
     serving = (name for name, queues in served.items() if any(one["name"] == queue for one in queues or ()))
     return {name: len(active.get(name, ())) for name in sorted(serving)}
+
+
+def answers(app: Celery, host: str) -> bool:
+    """Tell whether a worker of this host answers, whatever queue it serves: at once if one does.
+
+    Args:
+        app: a way to Redis.
+        host: as `host.process.host_name` calls it, which is the end of its workers' names.
+
+    """
+    with translated_errors(app):
+        of_host = {"pattern": f"*@{host}", "matcher": "glob"}
+        inspect = app.control.inspect(timeout=PATIENT_INSPECT_TIMEOUT_S, limit=1, **of_host)
+        return bool(inspect.ping())
 
 
 def _prefixed(app: Celery, name: str) -> str:

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from archive.blocking import call_with_timeout
 from archive.places import why_gone
+from broker.app import make_app
+from broker.queue import answers, check_broker
 from common.errors import ArchiveError, WorkersError
+from host.process import host_name
 from report.words import duration
 from storage.records import shown
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from common.errors import NightlabelError
+    from common.settings import Settings
     from runner.status import Situation, Status
 
 #: Seconds in which the archive's disk must answer: probes are given ten, as a rule.
@@ -51,6 +55,22 @@ def problems(status: Status, *, looks_at_archive: bool = True) -> list[Problem]:
         for problem in _problems(situation, looks_at_archive=looks_at_archive)
     ]
     return sorted(found, key=lambda problem: ("archive_gone", "no_worker", "stalled").index(problem.kind))
+
+
+def raise_if_no_worker_here(settings: Settings) -> None:
+    """Check that a worker of this host answers over Redis: what it labels, and whether it can, is not looked at.
+
+    A worker answers also while the database is out of reach, or while it has nothing to do.
+
+    Raises:
+        WorkersError: Redis answers, and no worker of this host does.
+        BrokerError: Redis is out of reach, so that nobody can tell.
+
+    """
+    app = make_app(settings)
+    check_broker(app)
+    if not answers(app, host_name()):
+        raise WorkersError(f"No worker of this host ({host_name()}) answers.")
 
 
 def _should_get_on(situation: Situation) -> bool:

@@ -31,6 +31,10 @@ _CACHE_KIB = 8_000
 
 #: Postgres is given up on after this long without an answer to a connection attempt.
 POSTGRES_CONNECT_TIMEOUT_S = 10
+#: What libpq is told, unless the URL says otherwise: a server whose host has vanished is given up on within a minute,
+#: and not after the quarter of an hour, or the two hours, that Linux waits. Kernels answer these probes, so no query is
+#: too slow for them. In seconds but for the last, in milliseconds. PostgreSQL's manual, «Parameter Key Words»
+_KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
 
 
 def parse_url(url: str) -> URL:
@@ -50,6 +54,7 @@ def connect_postgres(url: URL) -> Engine:
         "prepare_threshold": None,
         # Else PGCLIENTENCODING or the role's own setting decides which paths can be sent.
         "client_encoding": "utf8",
+        **{name: value for name, value in _KEEPALIVE.items() if name not in url.query},
     }
     return create_engine(url, pool_pre_ping=True, connect_args=options)
 

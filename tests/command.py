@@ -16,7 +16,7 @@ import psutil
 from common.settings import ENV_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from common.settings import Settings
@@ -64,10 +64,10 @@ class Nightlabel:
         output, errors = process.communicate(timeout=2 * LONG_S)
         return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
-    def start(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:
-        """Start a command and return at once."""
+    def start(self, *arguments: object, within: Sequence[str] = (), **environment: str) -> subprocess.Popen[str]:
+        """Start a command and return at once; `within`: the program that runs it elsewhere, as in another namespace."""
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "nightlabel", *map(str, arguments)],
+            [*within, sys.executable, "-P", "-m", "nightlabel", *map(str, arguments)],
             cwd=self.folder,
             env=self.environment | environment,
             stdin=subprocess.DEVNULL,

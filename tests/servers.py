@@ -20,7 +20,7 @@ import psutil
 from common.child_process import die_with_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 #: Postgres refuses to run as root; these users exist where it is installed, or nearly everywhere.
 _UNPRIVILEGED = ("postgres", "nobody")
@@ -40,10 +40,11 @@ def postgres_bin() -> Path | None:
 
 
 class PostgresServer:
-    """A Postgres on a unix socket in its own folder; no TCP, no password."""
+    """A Postgres on a unix socket in its own folder; no password, and no TCP unless further options say so."""
 
-    def __init__(self, folder: Path, binaries: Path) -> None:
+    def __init__(self, folder: Path, binaries: Path, options: Sequence[str] = ()) -> None:
         self.folder = folder
+        self._options = options
         self._binaries = binaries
         self._process: subprocess.Popen[bytes] | None = None
         self._idle: list[str] = []
@@ -56,10 +57,15 @@ class PostgresServer:
     def url(self, database: str) -> str:
         return f"postgresql://nightlabel@/{database}?host={self.folder}"
 
-    def start(self) -> None:
+    def start(self, within: Sequence[str] = ()) -> None:
+        """Start it; `within`: the program that runs it elsewhere, as in another namespace."""
+        # Such a program needs the rights that Postgres must not have.
+        user = () if not within else ("setpriv", f"--reuid={self._user}", "--init-groups", "--pdeathsig=KILL")
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
+                    *within,
+                    *user,
                     self._binaries / "postgres",
                     "-D",
                     self._data,
@@ -71,11 +77,12 @@ class PostgresServer:
                     "max_connections=100",
                     "-c",
                     "fsync=off",  # servers crash here, the machine does not; and syncing takes 10 s at the stop
+                    *self._options,
                 ],
                 cwd=self.folder,
                 stdout=log,
                 stderr=log,
-                user=self._user,
+                user=None if within else self._user,
                 start_new_session=True,
                 preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509 - one system call
             )
@@ -84,6 +91,11 @@ class PostgresServer:
             if time.monotonic() > deadline or self._process.poll() is not None:
                 raise RuntimeError((self.folder / "log").read_text())
             time.sleep(0.05)
+
+    def let_in(self, addresses: str) -> None:
+        """Have it ask nobody from these addresses for a password, from its next start on."""
+        with (self._data / "pg_hba.conf").open("a") as rules:
+            rules.write(f"host all all {addresses} trust\n")
 
     def create_database(self, name: str) -> str:
         self._psql("postgres", f'CREATE DATABASE "{name}"')

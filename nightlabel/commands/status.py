@@ -32,6 +32,10 @@ def status(
     check: Annotated[
         bool, typer.Option("--check", help="Say what keeps a run from getting on, and exit with its status.")
     ] = False,
+    check_worker: Annotated[
+        bool,
+        typer.Option("--check-worker", help="Exit with 7 if no worker of this host answers, and with 0 if one does."),
+    ] = False,
     no_archive: Annotated[
         bool, typer.Option("--no-archive", help="This machine does not see the archive: do not look for it.")
     ] = False,
@@ -41,6 +45,9 @@ def status(
 
     Example: nightlabel status --watch
     """
+    if check_worker:
+        _check_worker(settings, alone=not (watch or check or as_json))
+        return
     if watch and (check or as_json):
         raise UsageError("--watch is for people: use --check and --json without it.")
     if watch:
@@ -51,6 +58,13 @@ def status(
     _show(now, found, check=check, as_json=as_json)
     if check and found:
         raise typer.Exit(found[0].exit_status)
+
+
+def _check_worker(settings: Settings, *, alone: bool) -> None:
+    if not alone:
+        raise UsageError("--check-worker asks about this host's worker and nothing else: use it alone.")
+    library.raise_if_no_worker_here(settings)
+    Screen().out("A worker of this host answers.", highlight=False)
 
 
 def _show(now: Status, found: Sequence[Problem], *, check: bool, as_json: bool) -> None:

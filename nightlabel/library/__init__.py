@@ -19,7 +19,16 @@ from nightlabel.library.results import (
     upgrade_database,
     write_report,
 )
-from nightlabel.library.runs import cancel, enqueue, label, problems, retry, status, work
+from nightlabel.library.runs import (
+    cancel,
+    enqueue,
+    label,
+    problems,
+    raise_if_no_worker_here,
+    retry,
+    status,
+    work,
+)
 from nightlabel.library.sidecars import sidecars
 from nightlabel.library.things import find
 
@@ -40,6 +49,7 @@ __all__ = [
     "open_report",
     "prepare_model",
     "problems",
+    "raise_if_no_worker_here",
     "retry",
     "review",
     "sidecars",

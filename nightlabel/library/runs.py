@@ -134,6 +134,25 @@ def problems(status: Status, *, looks_at_archive: bool = True) -> list[Problem]:
     return find(status, looks_at_archive=looks_at_archive)
 
 
+def raise_if_no_worker_here(settings: Settings | None = None) -> None:
+    """Check that a worker of this host answers over Redis; it does so also while the database is out of reach.
+
+    Example:
+        try:
+            nightlabel.raise_if_no_worker_here(settings)  # with a broker_url
+        except nightlabel.NightlabelError as error:
+            print(error)
+
+    Raises:
+        WorkersError: Redis answers, and no worker of this host does.
+        BrokerError: no broker is set, or Redis is out of reach, so that nobody can tell.
+
+    """
+    from runner.status_check import raise_if_no_worker_here as check
+
+    check(loaded(settings))
+
+
 def cancel(run_id: int, settings: Settings | None = None) -> Cancelled:
     """Give up a run that is not finished: it is not labelled any further. What it labelled stays.
 

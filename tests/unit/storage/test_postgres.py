@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import uuid
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
@@ -217,3 +217,15 @@ def test_tables_of_another_program_with_our_names_are_left_alone(url: str) -> No
     assert "schema of its own" in message
     with opened(url) as database:
         assert ask(database, "select id from images") == [(7,)]
+
+
+def test_a_server_that_has_vanished_is_given_up_on_after_a_minute_unless_the_url_says_otherwise(url: str) -> None:
+    def told(of: str) -> dict[str, str]:
+        with opened(of) as database, database.read() as connection:
+            driver: Any = connection.connection.driver_connection
+            parameters: dict[str, str] = driver.info.get_parameters()
+            return parameters
+
+    assert int(told(url)["keepalives_idle"]) + 3 * int(told(url)["keepalives_interval"]) == 60
+    assert told(url)["tcp_user_timeout"] == "60000"
+    assert told(f"{url}&keepalives_idle=7")["keepalives_idle"] == "7"
