@@ -78,7 +78,10 @@ def started(tmp_path: Path) -> Iterator[Processes]:
 
 
 @pytest.mark.usefixtures("resnet18")  # so that nobody has to prepare it
-@pytest.mark.parametrize("containers", [of_kubernetes, of_compose], ids=["kubernetes", "compose"])
+@pytest.mark.parametrize(
+    "containers",
+    [pytest.param(of_kubernetes, id="kubernetes"), pytest.param(of_compose, id="compose", marks=pytest.mark.long)],
+)
 def test_what_is_deployed_labels_tells_its_probes_and_ends_in_time(
     containers: Callable[[], Mapping[str, Container]],
     started: Processes,

@@ -157,6 +157,7 @@ def recovered_s(farm: Farm, lost: int, run: int) -> float:
     return float(last - others)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("resnet18")  # so that nobody has to prepare it
 def test_a_host_that_is_cut_off_one_on_a_slow_line_and_one_without_power_lose_and_double_nothing(
     farm: Farm, hosts: Network, photos: Path, tmp_path: Path
